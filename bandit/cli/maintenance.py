@@ -18,7 +18,7 @@ from bandit.cli.console import output_format, progress, show, show_json, show_pl
 from bandit.cli.options import AsJson, Database, Format, PolicyId
 from bandit.cli.setup import COMMANDS
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
-from bandit.printable import counted
+from bandit.printable import counted, plain
 from bandit.tabular import RowTable
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ LINTER = "bandit"
 """A security linter's distribution, whose import name and files clash with ours."""
 
 _MOST_DUE = 100_000
+
+_MOST_REFUSED = 50
+"""Decisions that the section about refused lines lists."""
 
 
 def verify(
@@ -166,6 +169,9 @@ def doctor(
             uses = _events(store, problems, notes)
             sections["events"] = {} if uses is None else uses.lines()
             sections["left to learn"] = _left_to_learn(store)
+            refused = _refused(store, problems)
+            if refused:
+                sections["refused spool lines"] = refused
             taken_over = _taken_over(store)
             if taken_over:
                 sections["took over"] = taken_over
@@ -281,6 +287,17 @@ def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, 
             next((run.time for run in reversed(runs) if run.kind == "rotate key"), None)
         ),
     }
+
+
+def _refused(store: Store, problems: list[str]) -> dict[str, object]:
+    """Return the decisions named in spooled lines that the database refused, with the reasons; add the problem."""
+    from bandit.store.spool.refused import refused_lines, refused_sentence
+
+    lines = refused_lines(store.path)
+    if lines:
+        problems.append(refused_sentence(store.path, lines))
+    named = [(plain(name), plain(line.reason)) for line in lines for name in line.decision_ids]
+    return dict(named[:_MOST_REFUSED])
 
 
 def _events(store: Store, problems: list[str], notes: list[str]) -> EventUses | None:

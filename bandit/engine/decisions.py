@@ -19,25 +19,35 @@ from bandit.engine.live_rollout import BatchPart, LiveRollout
 from bandit.engine.results import join_choices, reordered
 from bandit.errors import PolicyError, StoreError
 from bandit.store import ArmRows, DecisionRows, SpooledWriter, Store, is_closed
+from bandit.store.sqlite_errors import is_committed_elsewhere
 
 MAX_DECISIONS_AT_ONCE = 512
 """Most decisions that share one generator and one transaction; fewer if there are many offers."""
 
+UNSEARCHED = "whether another process has answered this id could not be looked up"
+"""What the fault of a decision adds where its id is the caller's and the database could not be read."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Requests:
-    """n requests for decisions: checked contexts, ids, customers as the caller names them, times and groups."""
+    """n requests for decisions: checked contexts, ids, customers as the caller names them, times and groups.
+
+    `named` says that the ids are the caller's, so that another process may be asked for the same.
+    """
 
     contexts: Contexts
     ids: Sequence[str]
     customers: Sequence[str]
     times: IntArray
     group: str | Sequence[str]
+    named: bool = False
 
     def part(self, rows: slice) -> Requests:
         """Return consecutive requests."""
         group = self.group if isinstance(self.group, str) else self.group[rows]
-        return Requests(self.contexts.take(rows), self.ids[rows], self.customers[rows], self.times[rows], group)
+        return Requests(
+            self.contexts.take(rows), self.ids[rows], self.customers[rows], self.times[rows], group, self.named
+        )
 
     def take(self, rows: IntArray) -> Requests:
         """Return some of the requests."""
@@ -48,6 +58,7 @@ class Requests:
             [self.customers[place] for place in places],
             self.times[rows],
             self.group if isinstance(self.group, str) else [self.group[place] for place in places],
+            self.named,
         )
 
 
@@ -83,11 +94,16 @@ class DecisionService:
         customers: Sequence[str],
         times: IntArray,
         group: str | Sequence[str],
+        *,
+        named: bool = False,
     ) -> Choice:
-        """Draw an offer for one context, and log the decision before it is returned."""
+        """Draw an offer for one context, and log the decision before it is returned.
+
+        With `named` the id is the caller's: DuplicateError if another process has answered it meanwhile.
+        """
         self.rollout.check()
         (part,) = self.rollout.parts(contexts.customers, group)
-        return self._decide(Requests(contexts, ids, customers, times, group), part, slice(0, contexts.n))
+        return self._decide(Requests(contexts, ids, customers, times, group, named), part, slice(0, contexts.n))
 
     def _decide(self, requests: Requests, part: BatchPart, rows: slice) -> Choice:
         """Draw an offer for each of some rows of a part and log the decisions in one transaction.
@@ -98,26 +114,27 @@ class DecisionService:
         contexts, ids = requests.contexts, requests.ids
         current = part.learner.current
         server = self.rollout.server
-        outage = self.writer.outage()
+        outage, committed = self.writer.outage(), False
         if outage is None:
             try:
                 plan = self.rollout.plan(part, current, contexts.customers, rows)
                 choice, arms = server.serve(
                     current.policy, contexts, ids, self.seed, requests.group, plan, current.fault
                 )
-                self.writer.decisions(self._rows(requests, part, choice, current.step, arms))
+                self.writer.decisions(self._rows(requests, part, choice, current.step, arms), named=requests.named)
             except StoreError as fault:
                 if is_closed(fault):
                     raise
-                outage = fault
+                outage, committed = fault, is_committed_elsewhere(fault)
             else:
                 self.counters.count_decisions(len(ids), choice.fault)
                 return choice
-        reason = f"StoreError: {outage}"
-        choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
-        failure = self.writer.spool_decisions(
-            self._rows(requests, part, choice, current.step, None), list(contexts.customers)
-        )
+        with self.writer.turn_to_spool(ids if requests.named else (), committed=committed) as searched:
+            reason = f"StoreError: {outage}" if searched else f"StoreError: {outage}; {UNSEARCHED}"
+            choice = choose(current.policy, self.catalogue, contexts, generator_for(self.seed, ids), reason)
+            failure = self.writer.spool_decisions(
+                self._rows(requests, part, choice, current.step, None), list(contexts.customers)
+            )
         self.counters.count_decisions(len(ids), reason, logged=failure is None)
         if failure is None:
             return choice
@@ -130,6 +147,8 @@ class DecisionService:
         customers: Sequence[str],
         times: IntArray,
         group: str | ObjectArray,
+        *,
+        named: bool = False,
     ) -> DecisionBatch:
         """Do what `decide` does in parts that bound the memory for masks, and return all choices as columns.
 
@@ -137,7 +156,7 @@ class DecisionService:
         """
         self.rollout.check()
         labels = group if isinstance(group, str) else group.tolist()
-        requests = Requests(contexts, ids, customers, times, labels)
+        requests = Requests(contexts, ids, customers, times, labels, named)
         parts = self.rollout.parts(contexts.customers, labels)
         choices = [choice for part in parts for choice in self._decide_part(requests, part)]
         choice = join_choices(choices, self.catalogue.n_offers, with_probabilities=self.keep_probabilities)

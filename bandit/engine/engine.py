@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -17,7 +18,7 @@ from bandit.catalogue import Catalogue
 from bandit.catalogue.catalogue import checked_catalogue
 from bandit.catalogue.plain_values import shown
 from bandit.clock import Time, new_id, new_ids, now, plausible_time
-from bandit.domain import Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
+from bandit.domain import Contexts, Decision, DecisionBatch, FloatArray, IntArray, ObjectArray, Policy, Progress
 from bandit.engine.arguments import (
     check_amounts,
     checked_event,
@@ -40,14 +41,14 @@ from bandit.engine.idempotency import DecisionLookup
 from bandit.engine.live_rollout import LiveRollout
 from bandit.engine.method_change import MethodChange
 from bandit.engine.options import EngineOptions, EngineSettings, engine_options, warn_renamed, with_engine_settings
-from bandit.engine.replaced_file import ReplacedFile
+from bandit.engine.replaced_file import LeftSpools, ReplacedFile
 from bandit.engine.results import decision_of
 from bandit.engine.spool_watch import SpoolWatch
 from bandit.engine.status import EngineStatus, status_of
 from bandit.engine.sticky import StickyHolds
 from bandit.engine.undeclared import UndeclaredWatch
 from bandit.engine.worker import BackgroundWorker
-from bandit.errors import InputError, OfferBanditError, StoreError
+from bandit.errors import DuplicateError, InputError, OfferBanditError, StoreError
 from bandit.governance.guardrail_status import GuardrailStatus
 from bandit.governance.verify import VerifyReport
 from bandit.learning import LearnReport, PolicyLearner, RebuildReport
@@ -60,6 +61,7 @@ from bandit.store.customer_key import customer_key as environment_key
 from bandit.store.file_identity import FileChange
 from bandit.store.fork_safety import register_for_fork
 from bandit.store.holdings import HoldingScope, leaves_nothing_held
+from bandit.store.sqlite_errors import file_change
 
 if TYPE_CHECKING:
     from bandit.explain import DecisionExplanation
@@ -113,6 +115,7 @@ class Engine:
         self._sync = options.sync
         self._retired: list[BackgroundWorker] = []
         self._former: list[Mapping[str, Any]] = []
+        self._left = LeftSpools()
         self._replaced = ReplacedFile(policy)
         self._serve_from(store, policy)
         register_for_fork(self, outer=True)
@@ -240,8 +243,10 @@ class Engine:
         self.calls.close()
         with self._lock, HoldingScope():
             if not self._closed:
+                self._left.continue_by(self._writer)
                 with contextlib.suppress(StoreError, OSError):
                     self._writer.fold_all()
+            self._left.release()
             self._writer.release()
             self._closed = True
         for parts in (self.__dict__, *self._former):
@@ -273,27 +278,53 @@ class Engine:
         with self._lock, HoldingScope():
             self._must_be_open()
             customer = checked_key("customer", customer)
-            contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
-            self._undeclared.add_one(contexts, context)
-            if decision_id is not None:
-                decision_id = checked_key("decision id", decision_id)
-                existing = self._lookup.find_existing(decision_id, customer, contexts)
-                if existing is not None:
-                    return existing
-            ids = (new_id() if decision_id is None else decision_id,)
-            times = np.array([self._time(time)], dtype=np.int64)
-            label = self._labels.one(self.store.customers.dealt_one(contexts.customers[0]), group)
-            if self._sticky is not None:
-                held = self._sticky.decide(contexts, ids[0], customer, int(times[0]), label)
-                if held is not None:
-                    self._poll()
-                    return held
-            choice = self._service.decide(contexts, ids, (customer,), times, label)
-            self._poll()
-            time_decided = int(times[0])
-            return decision_of(
-                self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
-            )
+            if decision_id is None:
+                return self._decide(customer, context, None, time, group)
+            decision_id = checked_key("decision id", decision_id)
+            if self.store.is_replaced and self._replaced.is_due():
+                self._serve_from_replacement(rekeyed=False)
+            try:
+                return self._decide(customer, context, decision_id, time, group)
+            except StoreError as fault:
+                if file_change(fault) is not FileChange.REKEYED or not self._serve_from_replacement(rekeyed=True):
+                    raise
+            return self._decide(customer, context, decision_id, time, group)
+
+    def _decide(
+        self, customer: str, context: Mapping[str, object], decision_id: str | None, time: Time, group: str | None
+    ) -> Decision:
+        contexts = self.catalogue.contexts([context], [self.store.customers.stored(customer)])
+        self._undeclared.add_one(contexts, context)
+        if decision_id is not None:
+            existing = self._lookup.find_existing(decision_id, customer, contexts)
+            if existing is not None:
+                return existing
+        try:
+            made = self._decide_anew(customer, contexts, decision_id, time, group)
+        except DuplicateError:
+            # Another process has answered the same id since it was looked for.
+            existing = None if decision_id is None else self._lookup.find_existing(decision_id, customer, contexts)
+            if existing is None:
+                raise
+            made = existing
+        self._poll()
+        return made
+
+    def _decide_anew(
+        self, customer: str, contexts: Contexts, decision_id: str | None, time: Time, group: str | None
+    ) -> Decision:
+        ids = (new_id() if decision_id is None else decision_id,)
+        times = np.array([self._time(time)], dtype=np.int64)
+        label = self._labels.one(self.store.customers.dealt_one(contexts.customers[0]), group)
+        if self._sticky is not None:
+            held = self._sticky.decide(contexts, ids[0], customer, int(times[0]), label)
+            if held is not None:
+                return held
+        choice = self._service.decide(contexts, ids, (customer,), times, label, named=decision_id is not None)
+        time_decided = int(times[0])
+        return decision_of(
+            self.catalogue, ids[0], customer, contexts, choice, time_decided, label, explainer=self._explainer
+        )
 
     @reports_damage
     def decide_batch(
@@ -327,10 +358,10 @@ class Engine:
             if len(times) != n:
                 raise InputError(f"there are {len(times)} times for {n} contexts; send one each, or one for all")
             labels = self._labels.many(self.store.customers.dealt(checked.customers), group)
+            decide = partial(self._service.decide_batch, named=decision_ids is not None)
             if self._sticky is None:
-                batch = self._service.decide_batch(checked, ids, customers, times, labels)
+                batch = decide(checked, ids, customers, times, labels)
             else:
-                decide = self._service.decide_batch
                 batch = self._sticky.decide_batch(decide, checked, ids, customers, times, labels)
             self._poll()
             return batch
@@ -488,9 +519,7 @@ class Engine:
         decision_id = checked_key("decision id", decision_id)
         with self._lock:
             self._must_be_open()
-            if self._writer.waiting(decision_id) is not None or (
-                not self.store.decisions.has(decision_id) and self._writer.waiting_elsewhere(decision_id) is not None
-            ):
+            if self._writer.waiting(decision_id) is not None and not self.store.decisions.has(decision_id):
                 raise InputError(
                     f'decision "{decision_id}" waits in the spool beside the database; it is explained once the '
                     "database has taken it"
@@ -591,14 +620,14 @@ class Engine:
     def _look_around(self) -> None:
         """Look for spools to fold, and for another file in the database's place; never raises."""
         self._spools.poll()
+        self._left.continue_by(self._writer)
         if self._writer.is_replaced and self._replaced.is_due():
-            self._serve_from_replacement()
+            self._serve_from_replacement(rekeyed=self._writer.change is FileChange.REKEYED)
 
-    def _serve_from_replacement(self) -> None:
-        """Serve from the file that has replaced the database, or under its new customer key, if that can be done."""
+    def _serve_from_replacement(self, *, rekeyed: bool) -> bool:
+        """Serve from the file that has replaced the database, or under its new customer key; False if it cannot."""
         before = self.__dict__.copy()
-        store, path = None, self.store.path
-        rekeyed = self._writer.change is FileChange.REKEYED
+        store, path, done = None, self.store.path, False
         try:
             store = self.store.reopened()
             self._serve_from(store, self._replaced.fresh_policy(self.catalogue))
@@ -607,19 +636,23 @@ class Engine:
                 number: store.catalogues.register_policy(self.catalogue_id, spec)
                 for number, spec in before["_rollout"].specs().items()
             }
+            done = True
         except (OfferBanditError, OSError, *DECODING_FAULTS) as fault:
-            self.__dict__.update(before)
-            if store is not None:
-                store.close()
             self._replaced.failed(path, fault, rekeyed=rekeyed)
-            return
+            return False
+        finally:
+            if not done:  # also after the exception of a signal's handler: half of the parts would be of each file
+                self.__dict__.update(before)
+                if store is not None:
+                    store.close()
+        self._left.add(before["_writer"], catalogues, policies)
         self._former.append(before)
         before["_spools"].stop()
-        with contextlib.suppress(OfferBanditError, OSError):  # its spool is then folded at the next opening
-            self._writer.take_over(before["_writer"], catalogues, policies)
+        self._left.continue_by(self._writer)
         self._replaced.taken(path, rekeyed=rekeyed)
         with contextlib.suppress(UserWarning):  # where warnings are errors, a decision would fail
             warn_caller(str(self._replaced.words))
+        return True
 
     def _take_over(self, *, look_now: bool = False) -> None:
         """Let the policy of the present methods decide, once it is folded."""
@@ -654,6 +687,7 @@ class Engine:
             self.calls.begin_child()
             if self._methods is not None:
                 self._methods.begin_child()
+            self._left.release()
             self._writer.release()
             self._counters.reset()
             self._undeclared.reset()

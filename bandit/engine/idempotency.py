@@ -30,21 +30,23 @@ class DecisionLookup:
     def find_existing(self, decision_id: str, customer: str, contexts: Contexts) -> Decision | None:
         """Return the decision with this id, if there is one; DuplicateError if it answered another request.
 
-        `contexts` is one row.
+        `contexts` is one row. The spools come first, since lines go from them to the database and never back. Where a
+        spool and the database have the id, that of the database counts: the line is refused when it is folded. A file
+        that was replaced may have a decision that nobody was told, and then a spool has the other one.
         """
-        found = self.writer.waiting(decision_id)
-        if found is not None:
-            return self._spooled(*found, decision_id, customer, contexts)
+        waiting = self.writer.waiting(decision_id)
+        if waiting is not None and self.store.is_replaced:
+            return self._spooled(*waiting, decision_id, customer, contexts)
         existing = self._find_logged(decision_id, customer, contexts)
-        if existing is not None or not self.writer.others_wait:
+        if existing is not None or waiting is None:
             return existing
-        found = self.writer.waiting_elsewhere(decision_id)
-        if found is not None:
-            return self._spooled(*found, decision_id, customer, contexts)
-        return self._find_logged(decision_id, customer, contexts)  # it may have been folded just now
+        return self._spooled(*waiting, decision_id, customer, contexts)
 
     def _spooled(self, rows: DecisionRows, row: int, decision_id: str, customer: str, contexts: Contexts) -> Decision:
         """Return a decision that waits in a spool."""
+        if self.store.customers.n_keys_of(rows.key_check) is None:  # a newer key than those that this engine has
+            with self.store.one_state():
+                self.store.customers.require_present_key()
         given = rows.customers if rows.customer_keys is None else rows.customer_keys
         keys = self.store.customers.present(given, rows.key_check)
         self._check_same_request(decision_id, contexts, str(keys[row]), rows.catalogue_id, rows.contexts_json[row])
@@ -53,6 +55,8 @@ class DecisionLookup:
         choice = stored_choice(
             self.catalogue, rows.offer[one], rows.propensity[one], rows.eligible[row], vector, rows.fault
         )
+        if rows.arms is not None and row in rows.arms.rows:
+            choice = replace(choice, arm=rows.arms.arm[rows.arms.rows == row])
         group = rows.group if isinstance(rows.group, str) else rows.group[row]
         time = int(rows.time[row])
         return decision_of(
@@ -63,19 +67,20 @@ class DecisionLookup:
         """Return the decision if the database has it; None also in an outage, as the request is then spooled."""
         objective = self.catalogue.objective
         try:
-            repeat = None
-            if self.store.decisions.has(decision_id):
-                seq = self.store.decisions.seq_of(decision_id)
-            else:
-                repeat = self.store.repeats.get(decision_id)
-                if repeat is None:
-                    return None
-                seq = repeat.seq
-            row = self.store.decisions.by_seq(
-                np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
-            )
-            eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
-            arms = self.store.decision_arms.of(row.seq)
+            with self.writer.short_waits():
+                repeat = None
+                if self.store.decisions.has(decision_id):
+                    seq = self.store.decisions.seq_of(decision_id)
+                else:
+                    repeat = self.store.repeats.get(decision_id)
+                    if repeat is None:
+                        return None
+                    seq = repeat.seq
+                row = self.store.decisions.by_seq(
+                    np.array([seq], dtype=np.int64), objective.event, objective.window, probabilities=True
+                )
+                eligible = self.store.eligible_sets.mask(int(row.eligible_set_id[0]))
+                arms = self.store.decision_arms.of(row.seq)
         except StoreError as fault:
             if is_outage(fault):
                 return None
@@ -122,8 +127,6 @@ class DecisionLookup:
             twice = next(name for name, times in Counter(ids).items() if times > 1)
             raise DuplicateError(f'the decision id "{twice}" is there twice in one batch; give each decision its own')
         known = next((name for name in ids if self.writer.waiting(name) is not None), None)
-        if known is None and self.writer.others_wait:
-            known = next((name for name in ids if self.writer.waiting_elsewhere(name) is not None), None)
         if known is None:
             try:
                 known = self.store.decisions.first_existing(ids) or self.store.repeats.first_existing(ids)

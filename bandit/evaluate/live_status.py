@@ -12,7 +12,7 @@ from bandit.evaluate.lift_selection import same_assignment
 from bandit.learning import CarryReport
 from bandit.printable import counted
 from bandit.rollout import RolloutControl
-from bandit.store import spools
+from bandit.store import refused_lines, spools
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ class LiveStatus(Tabular):
     `groups` are those of the assignment in force, with the check of their sizes (None where no shares are declared).
     `change` is the newest change of the roll-out. `week` counts the last seven days, today among them; conversions
     count by the time of their event. `events` says what the recorded events are taken for. `spool_bytes` wait in
-    `spools` files beside the database. `took_over` says what the newest policy of the catalogue took over from another
-    one, None where it began untrained. `key_rotated` is when the customer key was last rotated, None if it never was.
+    `spools` files beside the database, which did not accept `refused_lines` of earlier ones. `took_over` says what the
+    newest policy of the catalogue took over from another one, None where it began untrained. `key_rotated` is when the
+    customer key was last rotated, None if it never was.
     """
 
     path: str
@@ -96,6 +97,7 @@ class LiveStatus(Tabular):
     events: EventUses
     took_over: str | None = None
     key_rotated: int | None = None
+    refused_lines: int = 0
 
     @property
     def well(self) -> bool:
@@ -125,6 +127,7 @@ class LiveStatus(Tabular):
         simple = (
             "path", "time", "decisions", "decisions_today", "decisions_week", "conversions_today", "conversions_week",
             "last_decision", "several", "spools", "spool_bytes", "took_over", "key_rotated",
+            "refused_lines",
         )  # fmt: skip
         return {name: getattr(self, name) for name in simple} | {
             "groups": [asdict(each) for each in self.groups],
@@ -174,6 +177,7 @@ class StatusReader:
             learning=self._learning(state, now),
             spools=len(files),
             spool_bytes=sum(each.stat().st_size for each in files if each.exists()),
+            refused_lines=len(refused_lines(store.path)),
             events=event_uses(store, self._events),
             took_over=self._took_over(),
             key_rotated=max((run.time for run in self._store.journal() if run.kind == "rotate key"), default=None),

@@ -80,6 +80,9 @@ def _lines(status: LiveStatus, guardrails: Sequence[GuardrailStatus]) -> list[tu
         lines.append(("customer key", f"last rotated {iso_minute(status.key_rotated)} UTC"))
     spool = f"{status.spools} beside the database, {count(status.spool_bytes)} bytes" if status.spools else "empty"
     lines.append(("spool", spool))
+    if status.refused_lines:
+        refused = f"{counted(status.refused_lines, 'spooled line')} not accepted by the database"
+        lines.append(("refused", f"{refused}; see `offer-bandit doctor {shlex.quote(where)}`"))
     if status.sample_ratio is not None:
         finding = status.sample_ratio.finding()
         fits = f"the groups have the sizes that were meant (p = {status.sample_ratio.p_value:.2g})"

@@ -28,6 +28,7 @@ from bandit.store.records import (
 )
 from bandit.store.spool.file import spools
 from bandit.store.spool.recovery import FoldReport
+from bandit.store.spool.refused import refused_lines
 from bandit.store.spool.writer import SpooledWriter
 from bandit.store.sqlite_errors import is_closed, is_outage
 from bandit.store.store import Store
@@ -86,6 +87,7 @@ __all__ = [
     "is_closed",
     "is_outage",
     "learning_lease",
+    "refused_lines",
     "spools",
     "state_hash",
     "wal_path",

@@ -166,11 +166,28 @@ class Connection:
         """Say whether this connection has the file open."""
         return self._open is not None and not self._closed and self.files.inode == inode_of(path)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the path names another file now than the one that was opened."""
+        return inode_of(self.path) not in {None, self.files.inode}
+
+    def leave_log(self) -> None:
+        """Take the log away from the path of a file that was replaced; StoreError while others use it.
+
+        A connection that was closed for a fork has left it then: what lies there now may be the log of the new file.
+        """
+        with self.lock:
+            if self._open is not None:
+                self.files.leave_log(self._open)
+
     def before_fork(self) -> None:
         """Close once no other thread uses it; inside a transaction of this thread it stays open, for the parent."""
         self.lock.acquire()
         self._kept_by_parent = self._open if self.levels and not self._closed else None
         if self._kept_by_parent is None and self._open is not None:
+            if self.is_replaced and not self._closed:
+                with contextlib.suppress(StoreError, sqlite3.Error):  # others who use it take it away
+                    self.files.leave_log(self._open)
             self._open.close()
             self._open = None
 

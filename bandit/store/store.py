@@ -11,7 +11,6 @@ from bandit.store.chain.check import ChainReport, check_chain
 from bandit.store.connection import Connection
 from bandit.store.customer_hash import hash_for_new
 from bandit.store.database_file import file_size, wal_path
-from bandit.store.file_identity import inode_of
 from bandit.store.holdings import leaves_nothing_held
 from bandit.store.learning.ledger import Ledger
 from bandit.store.maintenance import statistics
@@ -157,12 +156,16 @@ class Store:
         other.ledger.share_delays(self.ledger)
         return other
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the path names another file now than the one that is open."""
+        return self._connection.is_replaced
+
     def reopened(self) -> Store:
         """Open what the path names now, with the same options; StoreError unless that is a store."""
         mine = self._connection
-        if mine.files.inode != inode_of(mine.path):
-            with mine.lock:
-                mine.files.leave_log(mine.raw)
+        if mine.is_replaced:
+            mine.leave_log()
         return self._opened_again(None)
 
     def _opened_again(self, same_as: Connection | None) -> Store:

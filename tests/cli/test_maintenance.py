@@ -1,11 +1,17 @@
 """The commands verify, rebuild, backup and doctor."""
 
+import dataclasses
 from importlib import metadata
 
+import numpy as np
+
 import bandit
+from bandit.store import Store
 from bandit.store.schema import VERSION
+from bandit.store.spool.records import spooled_events
 from tests.cli.conftest import FACTS, run
-from tests.governance.conftest import WHO
+from tests.governance.conftest import KEY, WHO
+from tests.store.rows import decisions, events
 
 
 def test_verify_finds_a_clean_log_clean_and_a_changed_one_not(example, capsys):
@@ -70,3 +76,33 @@ def test_doctor_shows_the_state_of_upkeep(db, capsys):
     assert (database["erasures"], database["retention runs"], database["spools beside it"]) == (1, 0, 0)
     assert database["last backup"] is not None
     assert any("copy.db" in note for note in found["notes"])
+
+
+def refused_lines(db):
+    """What a retry leaves behind that was answered twice: one id has another propensity in a spool."""
+    rows = decisions(1, 10, ["id-0-customer-0-0", "new\x1b[31m"], propensity=np.full(2, 0.5))
+    rows = dataclasses.replace(rows, customer_keys=["a", "b"])
+    with Store.open(db, customer_key=KEY) as store:
+        writer = store.writer()
+        assert writer.spool_decisions(rows, ["a", "b"]) is None
+        writer._spool.append(spooled_events(events(["nobody"]), correct=False))
+        writer._spool.append({"type": "nonsense"})
+        writer.fold_all()
+
+
+def test_doctor_and_status_name_what_the_database_refused_until_the_file_is_deleted(db, capsys):
+    """One line of two decisions, one of an event of none, and one that is none: three ids, one of them hostile."""
+    refused_lines(db)
+    found = run(capsys, "doctor", db, "--json")
+    assert (found.code, found.json["ok"]) == (2, False)
+    (said,) = (each for each in found.json["problems"] if "refused" in each)
+    assert "refused 3 spooled lines (1 of decisions, 1 of events, 1 damaged)" in said
+    assert 'which name 3 decisions: "id-0-customer-0-0", "new\\x1b[31m", "nobody"' in said
+    assert "already there with another" in found.json["refused spool lines"]["id-0-customer-0-0"]
+    assert set(found.json["refused spool lines"]) == {"id-0-customer-0-0", "new\\x1b[31m", "nobody"}
+    assert "\x1b" not in run(capsys, "doctor", db).out
+    assert run(capsys, "status", db, "--json").json["refused_lines"] == 3
+    assert "3 spooled lines not accepted by the database" in run(capsys, "status", db).out
+    db.with_name(db.name + "-spool-refused").unlink()
+    assert run(capsys, "doctor", db).code == 0
+    assert run(capsys, "status", db, "--json").json["refused_lines"] == 0

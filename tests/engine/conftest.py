@@ -39,7 +39,7 @@ def open_engine(path, catalogue, clock):
     """A function that opens the test's database as another engine each time (Thompson sampling by default)."""
     engines = []
 
-    def opened(policy=None, **settings):
+    def opened(policy=None, *, catalogue=catalogue, **settings):
         options = {"seed": 7, "customer_key": KEY, "clock": clock, "durability": "process", **settings}
         engine = bandit.Engine.open(path, catalogue, policy or bandit.ThompsonSampling(catalogue), **options)
         engines.append(engine)

@@ -12,6 +12,7 @@ import pytest
 import bandit
 from bandit.errors import StoreError
 from bandit.store import Store
+from bandit.store.spool.file import REFUSED, Spool, spools
 from tests.engine.conftest import KEY, context
 
 N = 30
@@ -102,6 +103,57 @@ def test_a_restored_backup_is_served_as_if_opened_anew(open_engine, catalogue, p
     assert engine.learn().learner
     assert engine.rebuild().same
     assert engine.verify().problems == ()
+
+
+def test_a_spool_that_a_full_disk_keeps_from_the_new_file_goes_there_later(engine, path, tmp_path, monkeypatch):
+    """Of three lines the second does not fit at first. Before: they stayed locked, and out of reach, to the end."""
+    (backup := tmp_path / "backup.db").unlink(missing_ok=True)
+    engine.store.backup(backup)
+    path.unlink()
+    decided(engine, "gone", 3)
+    append, fails = Spool.append, [False, True, True, False]
+
+    def full(spool, record):
+        if fails and fails.pop(0):
+            raise OSError(28, "No space left on device")
+        return append(spool, record)
+
+    backup.rename(path)
+    monkeypatch.setattr(Spool, "append", full)
+    with pytest.warns(UserWarning, match="was replaced by another file"):
+        engine.decide("c", context(0), decision_id="since")
+    for row in range(4):
+        engine.decide("c", context(row), decision_id=f"after{row}")
+    assert fails == []
+    engine._writer.fold_all()
+    assert spools(path) == []
+    assert ids_in(path) >= {"gone0", "gone1", "gone2", "since"}
+    assert not path.with_name(path.name + REFUSED).exists()
+    assert engine.verify().problems == ()
+
+
+@pytest.mark.filterwarnings("ignore:.*was replaced by another file")
+@pytest.mark.parametrize("part", ["DecisionLookup", "DecisionService", "CheckpointWatch"])
+def test_an_exception_in_the_midst_of_the_change_of_files_leaves_all_parts_with_one_of_them(
+    engine, path, tmp_path, monkeypatch, part
+):
+    """As a signal's handler raises it. Before: decisions were spooled by a part that a fork's child did not release."""
+    engine.store.backup(tmp_path / "backup.db")
+    decided(engine, "before", 1)
+    (tmp_path / "backup.db").replace(path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"bandit.engine.engine.{part}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            decided(engine, "since", 2)
+    assert engine._service.writer is engine._lookup.writer is engine._writer
+    assert engine._service.store is engine._lookup.store is engine.store
+    made = engine.decide("c", context(0), decision_id="after")
+    assert (made.fault, made.logged) == (None, True)
+    assert "after" in ids_in(path)
 
 
 def test_another_store_in_its_place_gets_the_spool_under_its_own_numbers(engine, path, tmp_path, catalogue, spring):

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bandit.store.spool.file import open_regular, read_lines, spools
+from bandit.store.spool.file import LINE_HASH_DIGITS, open_regular, read_lines, spools
 from bandit.store.spool.records import SpooledDecisions, read_spooled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bandit.store.file_identity import Inode
     from bandit.store.records import DecisionRows
+
+LISTINGS = 20
+"""Most times that the folder is listed for one search, where spools vanish meanwhile."""
 
 CLOCK_TICK = 50_000_000
 """Nanoseconds within which a second change of a folder may leave its time as it is: their clock is coarse."""
@@ -60,16 +63,34 @@ class OtherSpools:
             with contextlib.suppress(OSError):  # it was folded meanwhile
                 yield from _batches(path)
 
+    def first_existing(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of the ids that is in one of the spools, None if none is."""
+        return next((name for name in decision_ids if self.find(name) is not None), None)
+
     def find(self, decision_id: str) -> tuple[DecisionRows, int] | None:
-        """Return the batch that contains a decision and its row there; None if it is in none of the spools."""
-        paths = self.paths()
-        for path in set(self._indexes) - set(paths):
-            del self._indexes[path]
-        for path in paths:
-            with contextlib.suppress(OSError, ValueError, TypeError, LookupError, msgspec.MsgspecError):
-                found = self._indexes.setdefault(path, _Index(path)).find(decision_id)
-                if found is not None:
-                    return found.rows(), found.decision_ids.index(decision_id)
+        """Return the batch that contains a decision and its row there; None if it is in none of the spools.
+
+        Look into the database after that, not before: lines go from a spool to the database, never back. They may also
+        go to another spool, so the folder is listed again where one has vanished before it was read.
+        """
+        for _ in range(LISTINGS):
+            paths, vanished = self.paths(), False
+            if not paths:
+                return None
+            for path in set(self._indexes) - set(paths):
+                del self._indexes[path]
+            for path in paths:
+                try:
+                    found = self._indexes.setdefault(path, _Index(path)).find(decision_id)
+                    if found is not None:
+                        return found.rows(), found.decision_ids.index(decision_id)
+                except FileNotFoundError:
+                    vanished = True
+                except (OSError, ValueError, TypeError, LookupError, msgspec.MsgspecError):
+                    continue
+            if not vanished:
+                return None
+            self._listed = None
         return None
 
 
@@ -87,12 +108,17 @@ def _batches(path: Path) -> Iterator[DecisionRows]:
 
 
 class _Index:
-    """Where each decision is in one spool, as far as it was read."""
+    """Where each decision is in one spool, as far as it was read; of two lines with one id, the first.
+
+    A writer withdraws its last line where an exception cuts it short, and writes another one there: so the hash of the
+    last line that was read is compared before it is read on.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._inode: Inode | None = None
-        self._end = 0
+        self._end = self._last = 0
+        self._hash = b""
         self._offsets: dict[str, int] = {}
 
     def find(self, decision_id: str) -> SpooledDecisions | None:
@@ -100,8 +126,9 @@ class _Index:
         fd = open_regular(self._path, os.O_RDONLY)
         try:
             found = os.fstat(fd)
-            if self._inode != (found.st_dev, found.st_ino):
-                self._inode, self._end, self._offsets = (found.st_dev, found.st_ino), 0, {}
+            inode = found.st_dev, found.st_ino
+            if self._inode != inode or os.pread(fd, len(self._hash), self._last) != self._hash:
+                self._inode, self._end, self._last, self._hash, self._offsets = inode, 0, 0, b"", {}
             self._read_on(fd)
             start = self._offsets.get(decision_id)
             if start is None:
@@ -114,7 +141,8 @@ class _Index:
     def _read_on(self, fd: int) -> None:
         for line in read_lines(fd, self._end):
             start, self._end = self._end, line.end
+            self._last, self._hash = start, line.text[:LINE_HASH_DIGITS]
             if line.record is not None and line.record.get("type") == "decisions":
                 ids = line.record.get("decision_ids")
-                if isinstance(ids, list):
-                    self._offsets |= dict.fromkeys(map(str, ids), start)
+                for decision_id in ids if isinstance(ids, list) else ():
+                    self._offsets.setdefault(str(decision_id), start)

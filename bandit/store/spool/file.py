@@ -36,7 +36,9 @@ MARK = "-spool-"
 REFUSED = "-spool-refused"
 """Suffix, after the name of the database, of the file that keeps the lines that the database refused."""
 
-_DIGITS = 16
+LINE_HASH_DIGITS = 16
+"""Hex digits of the hash at the beginning of a line."""
+
 _CHUNK_BYTES = 1 << 20
 
 CREATE_TRIES = 100
@@ -56,7 +58,7 @@ class SpoolLine:
 
 def digest(text: bytes) -> bytes:
     """Return the hash that precedes a line's text: blake2b-64 in hex (RFC 7693)."""
-    return hashlib.blake2b(text, digest_size=_DIGITS // 2).hexdigest().encode()
+    return hashlib.blake2b(text, digest_size=LINE_HASH_DIGITS // 2).hexdigest().encode()
 
 
 class Spool:
@@ -78,6 +80,11 @@ class Spool:
     def token(self) -> str:
         """The random part of the file's name."""
         return _token(self.path)
+
+    @property
+    def end(self) -> int:
+        """The offset of the next line."""
+        return self._end
 
     def append(self, record: Mapping[str, object]) -> int:
         """Write a line and return its offset; OSError if that fails, and then nothing of the line is in the file."""
@@ -219,11 +226,16 @@ def abandoned_spool(path: Path) -> Iterator[AbandonedSpool | None]:
 
 
 def keep_refused(database: Path, line: bytes, reason: str) -> None:
-    """Append a line that the database refused, with the reason, to the file of those; StoreError if that fails."""
+    """Append a line that the database refused, with the reason, to the file of those; StoreError if that fails.
+
+    One that was kept lately is not kept again: a fold that is rolled back is done again.
+    """
     path = database.with_name(database.name + REFUSED)
     entry = msgspec.json.encode({"reason": reason, "line": line.decode(errors="replace")}) + b"\n"
     try:
-        with os.fdopen(open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as file:
+        with os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
+            if entry in os.pread(file.fileno(), _CHUNK_BYTES, max(0, os.fstat(file.fileno()).st_size - _CHUNK_BYTES)):
+                return
             file.write(entry)
             file.flush()
             os.fsync(file.fileno())
@@ -238,7 +250,7 @@ def read_lines(fd: int, start: int) -> Iterator[SpoolLine]:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             place += len(line) + 1
-            yield SpoolLine(_record(line), line, place)
+            yield SpoolLine(read_line(line), line, place)
 
 
 def _names(path: Path, fd: int) -> bool:
@@ -254,7 +266,8 @@ def _token(path: Path) -> str:
     return path.name.rpartition("-")[2]
 
 
-def _record(line: bytes) -> dict[str, object] | None:
+def read_line(line: bytes) -> dict[str, object] | None:
+    """Return the record of a line without its end, None if it is damaged."""
     expected, _, text = line.partition(b" ")
     if expected != digest(text):
         return None

@@ -9,12 +9,54 @@ import msgspec
 import numpy as np
 
 from bandit.domain import EligibleSets
-from bandit.store.records import DecisionRows, EventRows
+from bandit.store.records import DecisionRows, EventRows, object_array
+from bandit.store.tables.decision_arms import ArmRows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bandit.domain import BoolArray, FloatArray
+
+
+class SpooledArms(msgspec.Struct, frozen=True):
+    """The arms of some of a batch of decisions, as in `ArmRows`; None stands for an unknown probability."""
+
+    change_id: int
+    rows: list[int]
+    arm: list[str]
+    weights: list[list[float]]
+    probabilities: list[list[float | None]]
+    steps: list[int]
+    shadow_offer: list[int] | None = None
+    shadow_propensity: list[float | None] | None = None
+
+    @classmethod
+    def of(cls, arms: ArmRows) -> SpooledArms:
+        """Return arms as plain values."""
+        return cls(
+            arms.change_id,
+            arms.rows.tolist(),
+            arms.arm.tolist(),
+            arms.weights.tolist(),
+            [_amounts(row) for row in arms.probabilities],
+            arms.steps.tolist(),
+            None if arms.shadow_offer is None else arms.shadow_offer.tolist(),
+            None if arms.shadow_propensity is None else _amounts(arms.shadow_propensity),
+        )
+
+    def as_rows(self) -> ArmRows:
+        """Return the arms as rows to append."""
+        shadow, propensity = self.shadow_offer, self.shadow_propensity
+        return ArmRows(
+            self.change_id,
+            np.array(self.rows, dtype=np.int64),
+            object_array(self.arm),
+            np.array(self.weights, dtype=np.float64),
+            np.array(self.probabilities, dtype=np.float64),
+            np.array(self.steps, dtype=np.int64),
+            None if shadow is None else np.array(shadow, dtype=np.int64),
+            None if propensity is None else np.array(propensity, dtype=np.float64),
+        )
 
 
 class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
@@ -22,7 +64,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
 
     `masks` are the distinct eligible sets, packed eight offers a byte, in base64; `which` has the set of each row, and
     `removals` the JSON of what the rules removed for each set. `key_check` is that of the customer keys, which an older
-    program did not write.
+    program did not write. `arms` are there only where a roll-out decided before the file was found to be moved.
     """
 
     decision_ids: list[str]
@@ -44,6 +86,20 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
     fault: str | None
     probabilities: str | None
     key_check: str = ""
+    arms: SpooledArms | None = None
+
+    def elsewhere(self, catalogues: Mapping[int, int], policies: Mapping[int, int]) -> SpooledDecisions:
+        """Return the decisions for another database, given the numbers that it has for those of this one.
+
+        It knows nothing of the changes of this one's roll-out: what they mixed is a choice of nobody that it knows.
+        """
+        policy = None if self.policy_id is None or self.arms is not None else self.policy_id
+        return msgspec.structs.replace(
+            self,
+            catalogue_id=catalogues.get(self.catalogue_id, self.catalogue_id),
+            policy_id=None if policy is None else policies.get(policy, policy),
+            arms=None,
+        )
 
     def rows(self) -> DecisionRows:
         """Return the decisions as rows to append."""
@@ -71,6 +127,7 @@ class SpooledDecisions(msgspec.Struct, frozen=True, tag="decisions"):
             removals=lambda row: self.removals[self.which[row]] or "[]",
             customer_keys=self.customer_keys,
             key_check=self.key_check,
+            arms=None if self.arms is None else self.arms.as_rows(),
         )
 
 
@@ -131,6 +188,7 @@ def spooled_decisions(rows: DecisionRows, customer_keys: Sequence[str], key_chec
             fault=rows.fault,
             probabilities=None if rows.probabilities is None else _vectors(rows.probabilities),
             key_check=key_check,
+            arms=None if rows.arms is None else SpooledArms.of(rows.arms),
         )
     )
 

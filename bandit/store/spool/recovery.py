@@ -70,27 +70,24 @@ class SpoolRecovery:
         try:
             return self._events.append(rows, correct=correct)
         except UnknownDecisionError:
-            if not self.fetch(rows.decision_ids or ()):
-                raise
+            self.fetch(rows.decision_ids or ())
         return self._events.append(rows, correct=correct)
 
-    def fetch(self, decision_ids: Sequence[str]) -> bool:
-        """Write the batches with these decisions that are in other spools; False if there are no such spools."""
-        paths = self.others.paths()
+    def fetch(self, decision_ids: Sequence[str]) -> None:
+        """Write the batches with these decisions that are in other spools; a decision in none may be folded by now."""
         fetched: set[str] = set()
-        for decision_id in decision_ids if paths else ():
+        for decision_id in decision_ids if self.others.paths() else ():
             found = None if decision_id in fetched else self.others.find(decision_id)
             if found is not None:
                 fetched.update(found[0].decision_ids)
                 with contextlib.suppress(InputError):  # its writer's fold says what is wrong with it
-                    self._decisions.append(self._under_present_keys(found[0]))
-        return bool(paths)  # what is in none of them may have been folded just now
+                    self._decisions.append(self.under_present_keys(found[0]))
 
     def fetch_all(self) -> None:
         """Write all decisions that are in other spools, and leave the spools to their writers."""
         for rows in self.others.all():
             with contextlib.suppress(InputError):
-                self._decisions.append(self._under_present_keys(rows))
+                self._decisions.append(self.under_present_keys(rows))
 
     def fold_abandoned(self) -> FoldReport:
         """Fold the spools of ended processes, and delete them; StoreError if the database cannot be written."""
@@ -151,14 +148,15 @@ class SpoolRecovery:
         with self._connection.transaction():
             self._connection.raw.execute("DELETE FROM meta WHERE name = ?", (_META_PREFIX + token,))
 
-    def _under_present_keys(self, rows: DecisionRows) -> DecisionRows:
+    def under_present_keys(self, rows: DecisionRows) -> DecisionRows:
         """Return decisions whose hashed facts, if they were made before a rotation of the key, are as they are now."""
         customers = self._decisions.customers
         n_keys = customers.n_keys_of(rows.key_check)
         if n_keys is None or n_keys == len(customers.hash.keys):
             return rows
-        raw, present = self._connection.raw, FactHash(customers.hash.keys)
-        contexts = rehashed_contexts(raw, rows.catalogue_id, rows.contexts_json, n_keys, present)
+        present = FactHash(customers.hash.keys)
+        with self._connection.reading() as raw:
+            contexts = rehashed_contexts(raw, rows.catalogue_id, rows.contexts_json, n_keys, present)
         return replace(rows, contexts_json=contexts)
 
     def _write(self, line: SpoolLine) -> str | None:
@@ -169,7 +167,7 @@ class SpoolRecovery:
             return f"the line is damaged: {fault}"
         try:
             if isinstance(content, SpooledDecisions):
-                self._decisions.append(self._under_present_keys(content.rows()))
+                self._decisions.append(self.under_present_keys(content.rows()))
             else:
                 self.append_events(content.rows(), correct=content.correct)
         except (InputError, ValueError, LookupError, TypeError, OverflowError) as fault:

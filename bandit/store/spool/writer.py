@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bandit.errors import StoreError
+from bandit.errors import DuplicateError, StoreError
 from bandit.store.corruption import DECODING_FAULTS, raise_if_damaged
 from bandit.store.file_identity import FileChange
 from bandit.store.records import EventReceipt
 from bandit.store.spool.file import Spool
 from bandit.store.spool.records import SpooledDecisions, read_spooled, spooled_decisions, spooled_events
 from bandit.store.spool.recovery import SpoolRecovery
+from bandit.store.spool.turns import Turn
 from bandit.store.sqlite_errors import file_change, is_committed_elsewhere, is_outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bandit.store.connection import Connection
@@ -46,11 +49,13 @@ class SpooledWriter:
         self._decisions = decisions
         self._events = events
         self._repeats = repeats
+        self._folder = connection.path.parent
         self._spool = Spool(connection.path, sync=connection.durability == "full")
         self._recovery = SpoolRecovery(connection, decisions, events, lambda: self.path)
         self._offsets: dict[str, int] = {}
         self._last_outage: StoreError | None = None
         self._retry_at = 0.0
+        self._taken_over = 0
         self.refused = 0
         self.last_ok: bool | None = None
         self.last_time: int | None = None
@@ -84,40 +89,109 @@ class SpooledWriter:
         """Why the database took nothing when it was last tried, None if it did."""
         return None if self._last_outage is None else str(self._last_outage)
 
-    def decisions(self, rows: DecisionRows) -> None:
+    def decisions(self, rows: DecisionRows, *, named: bool = False) -> None:
         """Write decisions; StoreError if the database does not take them in time, or any error of `append`.
 
         If the file turns out to have been moved by the time they are in it, they are spooled as they are: it may come
-        back. From one that was replaced it is as if they had not been written.
+        back. From one that was replaced it is as if they had not been written. With `named` the ids are the caller's,
+        and DuplicateError says that one of them waits in the spool of another writer by now.
         """
+        turn = Turn(self._folder) if named else None
+        check = None if turn is None else partial(self._reject_waiting, rows.decision_ids, turn)
         try:
-            self._write(lambda: self._decisions.append(rows))
+            self._write(lambda: self._decisions.append(rows, check))
         except StoreError as fault:
-            # A line has no place for the arms of a roll-out: the caller then decides anew, as in any outage.
             comes_back = is_committed_elsewhere(fault) and file_change(fault) is FileChange.GONE
-            if not comes_back or rows.customer_keys is None or rows.arms is not None:
+            if not comes_back or rows.customer_keys is None:
                 raise
             if self.spool_decisions(rows, list(rows.customer_keys)) is not None:
                 raise
             return
+        finally:
+            if turn is not None:
+                turn.release()
         self.fold_some()
 
     def repeats(self, rows: RepeatRows) -> None:
-        """Write repeats of decisions, which are never spooled; the errors are those of `decisions`."""
-        self._write(lambda: self._repeats.append(rows))
+        """Write repeats of decisions, which are never spooled; the errors are those of `decisions` with `named`."""
+        turn = Turn(self._folder)
+        try:
+            self._write(lambda: self._repeats.append(rows, partial(self._reject_waiting, rows.decision_ids, turn)))
+        finally:
+            turn.release()
         self.fold_some()
+
+    def _reject_waiting(self, decision_ids: Sequence[str], turn: Turn) -> None:
+        """Raise DuplicateError if one of these ids waits in another spool; none is added there before `turn` ends."""
+        turn.take(alone=False)
+        self._reject(self._recovery.others.first_existing(decision_ids))
+
+    @contextlib.contextmanager
+    def turn_to_spool(self, decision_ids: Sequence[str], *, committed: bool = False) -> Iterator[bool]:
+        """Let nobody else write decisions with ids of their callers' until these ones are spooled.
+
+        DuplicateError if somebody has done so by now. Yields False if the database could not be searched for them. It
+        is not searched where these very ones were `committed` to it as it was moved or replaced: it did not have them.
+        """
+        turn, searched = Turn(self._folder), True
+        try:
+            if decision_ids:
+                turn.take(alone=True)
+                self._reject(self._recovery.others.first_existing(decision_ids))
+                searched = not self._connection.is_replaced and (committed or self._has_none(decision_ids))
+            yield searched
+        finally:
+            turn.release()
+
+    def _has_none(self, decision_ids: Sequence[str]) -> bool:
+        """Say that the database has none of these ids, False if it cannot be read; DuplicateError if it has one."""
+        try:
+            with self.short_waits():
+                self._reject(self._decisions.first_existing(decision_ids))
+                self._reject(self._repeats.first_existing(decision_ids))
+        except StoreError as fault:
+            if not is_outage(fault):
+                raise
+            return False
+        return True
+
+    def _reject(self, known: str | None) -> None:
+        if known is not None:
+            raise DuplicateError(f'the decision id "{known}" is already in the log; send a new id with a new request')
+
+    def short_waits(self) -> AbstractContextManager[None]:
+        """Wait inside for other connections for a short time only, if the database is not tried at the moment."""
+        if self.outage() is None:
+            return contextlib.nullcontext()
+        return self._connection.lock_timeout(RETRY_LOCK_TIMEOUT)
 
     def spool_decisions(self, rows: DecisionRows, customer_keys: Sequence[str]) -> str | None:
         """Append decisions to the spool; return the reason if that fails too."""
+        line = spooled_decisions(rows, customer_keys, self._decisions.customers.check)
+        # Before the line is there: an exception between the two must not leave a line that a retry does not find.
+        self._offsets |= dict.fromkeys(rows.decision_ids, self._spool.end)
         try:
-            start = self._spool.append(spooled_decisions(rows, customer_keys, self._decisions.customers.check))
+            self._spool.append(line)
         except OSError as fault:
             return f"and its spool cannot be written ({fault.strerror})"
-        self._offsets |= dict.fromkeys(rows.decision_ids, start)
         return None
 
     def waiting(self, decision_id: str) -> tuple[DecisionRows, int] | None:
-        """Return the spooled batch that contains a decision and its row there; None if it is not in the spool."""
+        """Return the batch with a decision that waits in a spool, and its row there; None if it is in none.
+
+        It may be this writer's spool or another one's. Look into the database after that, not before.
+        """
+        found = self._own_waiting(decision_id) or self._waiting_elsewhere(decision_id)
+        if found is None:
+            return None
+        try:
+            return self._recovery.under_present_keys(found[0]), found[1]
+        except StoreError as fault:
+            if not is_outage(fault):
+                raise
+            return found
+
+    def _own_waiting(self, decision_id: str) -> tuple[DecisionRows, int] | None:
         start = self._offsets.get(decision_id)
         if start is None:
             return None
@@ -129,14 +203,17 @@ class SpooledWriter:
         except (OSError, StopIteration, ValueError, TypeError, LookupError, msgspec.MsgspecError):  # damaged meanwhile
             return None
 
-    def waiting_elsewhere(self, decision_id: str) -> tuple[DecisionRows, int] | None:
-        """Do what `waiting` does for the spools of other writers beside the database."""
-        return self._recovery.others.find(decision_id)
-
-    @property
-    def others_wait(self) -> bool:
-        """Whether other writers have spools beside the database."""
-        return bool(self._recovery.others.paths())
+    def _waiting_elsewhere(self, decision_id: str) -> tuple[DecisionRows, int] | None:
+        found = self._recovery.others.find(decision_id)
+        if found is None:
+            return None
+        # Its writer may be cut short and withdraw the line. By the next turn it has done so, or will not do it.
+        turn = Turn(self._folder)
+        try:
+            turn.take(alone=False)
+            return self._recovery.others.find(decision_id)
+        finally:
+            turn.release()
 
     def others_ended(self) -> bool:
         """Say whether one of those writers has ended, so that its spool can be folded."""
@@ -170,22 +247,19 @@ class SpooledWriter:
     def take_over(self, other: SpooledWriter, catalogues: Mapping[int, int], policies: Mapping[int, int]) -> None:
         """Continue the spool of a writer to another database, given the numbers that this one has for its own.
 
-        OSError if that cannot be written; the spool then stays as it was.
+        OSError if that cannot be written; the spool then stays, and a second call goes on from the line that failed.
         """
-        for line in other._spool.read(0):
+        for line in other._spool.read(other._taken_over):
             try:
                 content = read_spooled(line.record)
             except msgspec.ValidationError:
                 self._spool.append(line.record or {})  # refused when it is folded, and kept then
+                other._taken_over = line.end
                 continue
             if isinstance(content, SpooledDecisions):
-                policy = content.policy_id
-                content = msgspec.structs.replace(
-                    content,
-                    catalogue_id=catalogues.get(content.catalogue_id, content.catalogue_id),
-                    policy_id=None if policy is None else policies.get(policy, policy),
-                )
+                content = content.elsewhere(catalogues, policies)
             start = self._spool.append(msgspec.to_builtins(content))
+            other._taken_over = line.end
             if isinstance(content, SpooledDecisions):
                 self._offsets |= dict.fromkeys(content.decision_ids, start)
         other._spool.remove()

@@ -20,7 +20,7 @@ from bandit.store.tables.decision_weights import check_weights, reject_other_wei
 from bandit.store.text import ZERO, reject_zero_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bandit.store.connection import Connection
     from bandit.store.records import DecisionRows
@@ -72,6 +72,10 @@ FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value
 ORDER BY j.key
 """
 
+_EXISTING = """
+SELECT j.value FROM json_each(?) j CROSS JOIN decisions d ON d.decision_id = j.value ORDER BY j.key LIMIT 1
+"""
+
 _NO_DETAILS = (None,) * 6
 """The arm and the weight of a decision without either."""
 
@@ -100,8 +104,10 @@ class DecisionWriter:
         self.latest: Cache[str, tuple[int, int]] = Cache(KEPT_DECISIONS)
         connection.on_rollback(self.latest.clear)
 
-    def append(self, rows: DecisionRows) -> IntArray:
+    def append(self, rows: DecisionRows, check: Callable[[], None] | None = None) -> IntArray:
         """Write a batch in one transaction and return the (n,) numbers of its decisions.
+
+        `check` is called inside, before anything is written; what it raises leaves everything as it was.
 
         A decision that is stored already with the same content is left as it is. DuplicateError for one with different
         content or with the id of a repeat, NumberError for a propensity outside (0, 1], OfferError for an offer that is
@@ -112,18 +118,26 @@ class DecisionWriter:
         if not len(rows):
             return np.zeros(0, dtype=np.int64)
         try:
-            return write(rows)
+            return write(rows, check)
         except StoreError as fault:
             if not is_broken_reference(fault):
                 raise
             # Another process has erased a customer whose number was cached here; the rollback has cleared the caches.
-            return write(rows)
+            return write(rows, check)
 
-    def _append_one(self, rows: DecisionRows) -> IntArray:
+    def first_existing(self, decision_ids: Sequence[str]) -> str | None:
+        """Return the first of the ids that a stored decision has, None if none has."""
+        with self._connection.reading() as raw:
+            found = raw.execute(_EXISTING, (msgspec.json.encode(list(decision_ids)).decode(),)).fetchone()
+        return None if found is None else str(found[0])
+
+    def _append_one(self, rows: DecisionRows, check: Callable[[], None] | None) -> IntArray:
         """Write one decision: the statement that inserts it looks whether the customer key is the present one."""
         connection, known = self._connection, self.customers
         decision_id = rows.decision_ids[0]
         with connection.transaction():
+            if check is not None:
+                check()
             keys = rows.customer_keys
             keys = known.all_stored(rows.customers) if keys is None else known.present(keys, rows.key_check)
             customer = known.id_of_one(keys[0])
@@ -148,9 +162,11 @@ class DecisionWriter:
             self._compare_weights(rows, seqs, int(seqs[0]))
             return seqs
 
-    def _append(self, rows: DecisionRows) -> IntArray:
+    def _append(self, rows: DecisionRows, check: Callable[[], None] | None) -> IntArray:
         n = len(rows)
         with self._connection.transaction():
+            if check is not None:
+                check()
             raw = self._connection.raw
             self._repeats.reject(rows.decision_ids)
             keys = rows.customer_keys

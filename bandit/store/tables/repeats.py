@@ -21,7 +21,7 @@ from bandit.store.text import reject_zero_characters
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bandit.store.connection import Connection
 
@@ -205,15 +205,18 @@ class Repeats:
             through=int(through),
         )
 
-    def append(self, rows: RepeatRows) -> None:
+    def append(self, rows: RepeatRows, check: Callable[[], None] | None = None) -> None:
         """Write repeats in one transaction; those that are stored already with the same content are left as they are.
 
+        `check` is called inside, before anything is written; what it raises leaves everything as it was.
         DuplicateError for an id that a decision has, or a repeat with other content.
         """
         if not len(rows):
             return
         reject_zero_characters("decision id", rows.decision_ids)
         with self._connection.transaction():
+            if check is not None:
+                check()
             raw = self._connection.raw
             ids = msgspec.json.encode(list(rows.decision_ids)).decode()
             taken = raw.execute(_DECISION_WITH_ID, (ids,)).fetchone()

@@ -1,10 +1,13 @@
 """Folding spools into the database: in order and once."""
 
+import contextlib
+
 import numpy as np
 
 from bandit.store.spool.file import REFUSED, Spool, spools
 from bandit.store.spool.records import spooled_events
 from bandit.store.spool.recovery import SpoolRecovery
+from bandit.store.spool.refused import refused_lines
 from tests.store.rows import decisions, events
 
 N = 10
@@ -72,3 +75,16 @@ def test_a_line_the_database_refuses_is_kept_and_stops_nothing(store, path):
     assert store.counts().events == 1
     kept = path.with_name(path.name + REFUSED).read_text().splitlines()
     assert [word in line for word, line in zip(("another time", "nobody", "damaged"), kept, strict=True)] == [True] * 3
+
+
+def test_a_line_that_is_refused_again_after_a_rollback_is_kept_once(store, path):
+    """The fold is undone after the refused line was kept, as by a full disk, and done again."""
+    store.decision_writer.append(decisions(1, N, ["a"]))
+    where = spooled(store, ["a"], propensity=np.full(1, 0.5))
+    for _ in range(3):
+        with contextlib.suppress(ZeroDivisionError), store.transaction():
+            where._recovery.fold(where._spool.token, where._spool.read)
+            raise ZeroDivisionError
+    where.fold_all()
+    assert len(path.with_name(path.name + REFUSED).read_bytes().splitlines()) == 1
+    assert [(line.kind, line.decision_ids) for line in refused_lines(path)] == [("decisions", ("a",))]

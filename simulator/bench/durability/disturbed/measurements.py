@@ -48,7 +48,10 @@ class _Window:
 
 
 class Measurements:
-    """Reads the notes and measures the files; `row` returns what was found since the last row."""
+    """Reads the notes and measures the files; `row` returns what was found since the last row.
+
+    `unseen` are ids that a second process answered though it could not look into the database, and said so.
+    """
 
     def __init__(
         self, settings: SoakSettings, report: DisturbedSoakReport, running: Callable[[], list[WorkingProcess]]
@@ -63,6 +66,7 @@ class Measurements:
         self.steady, self.learned_at = 0.0, time.monotonic()
         self.spool_since: dict[Path, float] = {}
         self.backups: list[Path] = []
+        self.unseen: set[str] = set()
         self._take: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "report": self._reported,
             "learned": self._learned,
@@ -87,6 +91,9 @@ class Measurements:
                     report.problems["an acknowledged decision was unknown when an event came for it"] += 1
                 case "otherwise":
                     report.problems["a retried request got another decision from another process"] += 1
+                case "unseen":
+                    report.happened["retries answered while the database was out of reach"] += 1
+                    self.unseen.add(note["id"])
                 case what:
                     self._take.get(what, self.expectation.add)(note)
 

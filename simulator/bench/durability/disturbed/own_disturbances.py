@@ -9,6 +9,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+from bandit.engine.decisions import UNSEARCHED
 from bandit.errors import OfferBanditError
 from simulator.bench.durability.disturbed.settings import DISTURBANCES
 
@@ -108,5 +109,7 @@ def cross(decider: Decider, engine: Engine, made: Decision) -> None:
     except OfferBanditError as fault:
         decider.refused(fault, "retry elsewhere")
         return
-    if (again.offer_index, again.propensity) != (told["offer"], told["propensity"]):
+    if again.fault is not None and UNSEARCHED in again.fault:
+        decider.notes.write("unseen", id=told["id"])
+    elif (again.offer_index, again.propensity) != (told["offer"], told["propensity"]):
         decider.notes.write("otherwise", id=told["id"])

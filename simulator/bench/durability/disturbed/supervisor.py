@@ -8,7 +8,7 @@ from collections.abc import Callable
 from bandit import Engine, ThompsonSampling
 from bandit.errors import OfferBanditError
 from bandit.governance.verify import verify
-from bandit.store import Store
+from bandit.store import Store, refused_lines, spools
 from simulator.bench.durability.disturbed.measurements import Measurements, kind_of
 from simulator.bench.durability.disturbed.processes import Processes
 from simulator.bench.durability.disturbed.report import DisturbedRow, DisturbedSoakReport
@@ -70,9 +70,11 @@ class Supervisor:
         try:
             self._engine().close()
             expectation.look(settings.path, at_last=True)
-            left = [path.name for path in settings.path.parent.iterdir() if "-spool-" in path.name]
-            if left:
-                problems["spools, or lines that were refused, are left at the end"] += len(left)
+            if left := spools(settings.path):
+                problems["spools are left at the end"] += len(left)
+            for line in refused_lines(settings.path):
+                if line.kind != "decisions" or not self.measured.unseen.issuperset(line.decision_ids):
+                    problems[f"a spooled line was refused: {kind_of(line.reason)}"] += 1
             with Store.open(settings.path, customer_key=BENCH_KEY) as store:
                 for each in verify(store).problems:
                     problems[f"verify: {kind_of(each)}"] += 1

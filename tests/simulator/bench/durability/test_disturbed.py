@@ -1,15 +1,18 @@
 """The disturbed soak in short, and controls that show that a loss would be seen."""
 
 import contextlib
+import json
 import sqlite3
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from bandit.engine.decisions import UNSEARCHED
 from bandit.errors import InputError
-from simulator.bench.durability.disturbed import report
+from simulator.bench.durability.disturbed import own_disturbances, report
 from simulator.bench.durability.disturbed.expectation import Expectation
 from simulator.bench.durability.disturbed.notes import LatencyCounts, NoteReader, NoteWriter
 from simulator.bench.durability.disturbed.settings import DISTURBANCES, soak_settings
@@ -160,3 +163,27 @@ def test_settings_that_cannot_be_used_are_refused_in_a_sentence(tmp_path):
         folder = changes.pop("folder", tmp_path / "new")
         with pytest.raises(InputError, match=sentence):
             settings(folder, **changes)
+
+
+@pytest.mark.parametrize(("blind", "kind"), [(True, "unseen"), (False, "otherwise")])
+def test_a_retry_that_was_answered_otherwise_is_a_problem_unless_its_answer_says_that_it_could_not_look(
+    tmp_path, monkeypatch, blind, kind
+):
+    """Another process's decision: offer 0 with 0.5; the answer to the retry: offer 0 with 1, from the fallback."""
+    soak = settings(tmp_path / "soak", activities=["crossing"])
+    (soak.folder / "recent").mkdir(parents=True)
+    told = {"id": "x", "customer": "c", "context": {}, "at": time.time(), "offer": 0, "propensity": 0.5}
+    (soak.folder / "recent" / "1.json").write_text(json.dumps(told))
+    fault = f"StoreError: locked; {UNSEARCHED}" if blind else "StoreError: locked"
+    again = SimpleNamespace(offer_index=0, propensity=1.0, fault=fault, decision_id="x", customer="c")
+    written = []
+    decider = SimpleNamespace(
+        settings=soak, slot=0, context={}, clock=SimpleNamespace(offset=0), rng=np.random.default_rng(2),
+        due=lambda what, _seconds: what == "crossing", record=lambda *_: None,
+        notes=SimpleNamespace(write=lambda what, **content: written.append((what, content))),
+    )  # fmt: skip
+    engine = SimpleNamespace(decide=lambda *_, **__: again)
+    for _ in range(20):  # until the other process is drawn
+        own_disturbances.cross(decider, engine, again)
+    assert {what for what, _ in written} == {"happened", kind}
+    assert all(content == {"id": "x"} for what, content in written if what == kind)
