@@ -27,6 +27,11 @@ def pytest_collection():
         gc.enable()
 
 
+def pytest_unconfigure():
+    """What is left at the end is collected as it would be, before the modules that it needs are taken down."""
+    gc.unfreeze()
+
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 SPRING = {

@@ -118,10 +118,12 @@ def case(name):
 
 @cache
 def learned(name):
-    """The catalogue of a case, its outcomes, and its policy that has learned them; made once."""
+    """The catalogue of a case, its outcomes, and a policy that can be copied and has learned them, made once, or None."""
     case = CASES[name]
     catalogue = bandit.Catalogue.from_dict(case.mapping)
     outcomes, policy = outcomes_of(catalogue, case.n, 5), case.make(catalogue)
+    if not isinstance(policy, bandit.ThompsonSampling):
+        return catalogue, outcomes, None
     policy.update(outcomes)
     return catalogue, outcomes, policy
 
@@ -135,7 +137,7 @@ def catalogue(name):
 def policy(name, case):
     """The test's own: a copy, made as the engine makes one, where its kind has any; else one that learns anew."""
     catalogue, outcomes, known = learned(name)
-    if isinstance(known, bandit.ThompsonSampling):
+    if known is not None:
         return known.copy()
     policy = case.make(catalogue)
     policy.update(outcomes)
