@@ -46,6 +46,12 @@ class GroupMoments:
         return GroupMoments(sums.n, found.groups, found.moments, found.blocks, found.keys)
 
     @staticmethod
+    def of_rows(terms: FloatArray, hashes: UnsignedArray) -> GroupMoments:
+        """Return the moments of (p, k) terms of k <= SUM_BLOCKS rows, each its own cluster, from the hashes (k,)."""
+        found = _of_clusters(np.concatenate([np.ones((1, len(hashes))), terms]).T, hashes)
+        return GroupMoments(len(hashes), found.groups, found.moments, found.blocks, found.keys)
+
+    @staticmethod
     def empty(p: int) -> GroupMoments:
         """Return the moments of no clusters."""
         none = np.empty(0, dtype=np.uint64)
