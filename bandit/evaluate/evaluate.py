@@ -96,8 +96,8 @@ def evaluate(
     A log in parts (`bandit.domain.PartitionedLog`) is read part by part, and `runner` says where: by default one part
     after the other in this process; another log needs none. Neither the parts nor the runner change more than the last
     digits if the log names customers; else folds are dealt by the place of a decision in its part. Policies learn from
-    the log read straight through, in its order, and a model of the propensities is fitted to a sample of it, both in
-    this process; so does a reward model whose parts do not add up, such as VW's.
+    the log read straight through, in its order, in this process; so does a reward model whose parts do not add up, such
+    as VW's. A model of the propensities is fitted here, to a sample that is merged from those of the parts.
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.
@@ -150,11 +150,16 @@ def evaluate(
     advance = _PassCounter(progress, to_judge * request.passes + judged.left_out).advance
     if crossfit is not None:
         candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
-    written_by, fit = logging_policy(judged, request, rng, advance)
-    fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
-    segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
+    passes = None
     if parts is not None:
         passes = PartPasses(parts, InProcessRunner() if runner is None else runner, split, advance)
+    sample = None
+    if passes is not None and request.estimated:
+        sample = passes.sample_choices(request, outside=judged.left_out > 0)
+    written_by, fit = logging_policy(judged, request, rng, advance, sample)
+    fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
+    segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
+    if passes is not None:
         rewards = _rewards_of_parts(passes, fitting, judged, advance)
         if segments is not None:
             segments.start(next(iter(judged.batches(request.batch_size))).contexts)

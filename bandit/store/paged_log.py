@@ -56,6 +56,16 @@ class PagedLog(ABC):
 
     @property
     @abstractmethod
+    def propensities_known(self) -> bool:
+        """Whether all decisions that `batches` yields have a propensity."""
+
+    @property
+    @abstractmethod
+    def times_known(self) -> bool:
+        """Whether the times of the decisions are known."""
+
+    @property
+    @abstractmethod
     def counts(self) -> LogCounts:
         """The numbers of decisions, which are counted once."""
 

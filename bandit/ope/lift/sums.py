@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -173,11 +172,16 @@ class LiftSums:
         moments = GroupMoments.empty(self._width)
         for customers, rows in self._rows():
             moments = moments + GroupMoments.of_rows(rows, hashes[customers])
-        counts, several = self.customers()
-        found = copy.copy(self)
-        found._sealed, found._cached = SealedCustomers(counts, several, moments), None
-        found._by_customer, found._last_weights = ClusterSums(self._by_customer.p), ClusterSums(self.groups)
+        found = LiftSums(self.shares, weighted=self.weighted, trajectory=self.trajectory)
+        found.decisions, found.earning, found.rewards = self.decisions, self.earning, self.rewards
+        found._observed, found._contrasts = self._observed, self._contrasts
+        found._sealed = SealedCustomers(*self.customers(), moments)
         return found
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the sums of each customer are complete and were given up."""
+        return self._sealed is not None
 
     @property
     def n(self) -> int:
