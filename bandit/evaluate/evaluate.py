@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from bandit.evaluate.request import (
     offer_structure,
     propensity_source,
 )
+from bandit.evaluate.resampled import check_resamples, resampled_coverage
 from bandit.evaluate.rewards.cross_fitting import FittedRewards, RewardFit
 from bandit.evaluate.rewards.ridge_regression import RidgeReward
 from bandit.evaluate.segments import Segments
@@ -64,6 +66,7 @@ def evaluate(
     now: int | None = None,
     progress: Progress | None = None,
     runner: PartRunner | None = None,
+    resamples: int = 0,
 ) -> Evaluation:
     """Return what each policy would have earned per decision, and the paired difference to the baseline.
 
@@ -99,6 +102,9 @@ def evaluate(
     the log read straight through, in its order, in this process; so does a reward model whose parts do not add up, such
     as VW's. A model of the propensities is fitted here, to a sample that is merged from those of the parts.
 
+    With `resamples`, such as 1,000, the intervals are checked on as many samples of the log's customers, drawn with
+    replacement: `Evaluation.calibration` says how many hold the log's own value (`bandit.evaluate.resampled`).
+
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.
 
@@ -118,6 +124,8 @@ def evaluate(
     catalogue = catalogue_of(log) if catalogue is None else catalogue
     rng = np.random.default_rng(1) if rng is None else rng
     named, baseline_name = named_policies(policies, baseline)
+    if resamples:
+        check_resamples(resamples)
     if split is not None and crossfit is not None:
         raise InputError("split and crossfit are two ways to judge policies that learn; give one of them")
     source = propensity_source(log, propensities)
@@ -171,7 +179,11 @@ def evaluate(
         evaluator.read(judged, advance)
         sums = evaluator.sums
     diagnosis = diagnostics.result(log.still_open, groups)
-    return summarise(sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+    result = summarise(sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+    if not resamples:
+        return result
+    judged_names = [row.name for row in result.rows if row.support_ok]
+    return replace(result, calibration=resampled_coverage(sums.tally, request, judged_names, resamples))
 
 
 def _rewards_of_parts(

@@ -79,7 +79,7 @@ class ChoiceRows:
     """
 
     numbers: FloatArray
-    facts: Mapping[str, FloatArray]
+    facts: Mapping[str, FloatArray | IntArray]
     offer: IntArray
     which: IntArray
     shares: FloatArray
@@ -90,10 +90,14 @@ class ChoiceRows:
 
     def take(self, rows: IntArray | BoolArray) -> ChoiceRows:
         """Return some rows."""
-        facts = {name: column[rows] for name, column in self.facts.items()}
-        columns = (self.numbers, self.offer, self.which, self.shares, self.weight)
-        numbers, offer, which, shares, weight = (column[rows] for column in columns)
-        return ChoiceRows(numbers, facts, offer, which, shares, weight)
+        return ChoiceRows(
+            numbers=self.numbers[rows],
+            facts={name: column[rows] for name, column in self.facts.items()},
+            offer=self.offer[rows],
+            which=self.which[rows],
+            shares=self.shares[rows],
+            weight=self.weight[rows],
+        )
 
     @staticmethod
     def concat(parts: Sequence[ChoiceRows]) -> ChoiceRows:
