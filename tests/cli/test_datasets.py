@@ -12,6 +12,7 @@ from tests.cli.conftest import FILES, imported_example, run
 
 pytest.importorskip("pyarrow")
 
+GROUPS = "policy=0.8,rules=0.2"
 ASK = ("--policy", "uniform", "--baseline", "logged", "--json")
 
 
@@ -90,8 +91,14 @@ def _customer():
         (("evaluate", "empty", *ASK), "is no dataset: it has no _offer_bandit.json"),
         (("evaluate", "offers.db", *ASK, "--cluster", "local"), "--cluster is for datasets"),
         (("evaluate", "log", *ASK, "--cluster", "here"), 'there is no cluster "here"'),
-        (("lift", "log"), "lift needs a database"),
-        (("incrementality", "log"), "incrementality needs a database"),
+        (("lift", "log"), "all 300 settled decisions are of the group"),
+        (("incrementality", "log"), "there is no holdout to say what would have been bought anyway"),
+        (("lift", "log.csv", *FILES[:2]), "lift needs a database or a dataset"),
+        (("lift", "log", "--weights", "trajectory"), "a dataset does not have the states of the policies"),
+        (("lift", "offers.db", "--cluster", "local"), "--cluster is for datasets"),
+        (("incrementality", "offers.db", "--cluster", "local"), "--cluster is for datasets"),
+        (("plan", "catalogue.toml", "--from", "offers.db", "--groups", GROUPS, "--cluster", "off"), "is for datasets"),
+        (("evaluate", "log", *ASK, "--calibrate", "7"), "7 resamples were asked for; give 100 to 100,000"),
         (("erase", "empty", "anna", "--yes"), "is no dataset"),
     ],
 )

@@ -13,18 +13,19 @@ from simulator.validation.calibration.replicate import CalibrationCell
 from tests.cli.conftest import imported_example
 from tests.evaluate.partitioned_log import PicklingRunner
 
-CELL = CalibrationCell("retail", "rules, 50% chance", 300, 30, (DEFAULT_INTERVAL,), ("ips", "dr"))
+CELL = CalibrationCell("retail", "rules, 50% chance", 300, 10, (DEFAULT_INTERVAL,), ("ips", "dr"))
 
 
 def ran(runner):
     return grid.run([CELL], None, 1, lambda *_: None, runner=runner)[CELL]
 
 
+@pytest.mark.slow
 def test_logs_that_are_drawn_in_parts_have_the_same_results(monkeypatch):
-    """30 logs, 12 at a time: parts of 12, 12 and 6."""
-    monkeypatch.setattr(grid, "LOGS_AT_ONCE", 12)
+    """10 logs, 4 at a time: parts of 4, 4 and 2."""
+    monkeypatch.setattr(grid, "LOGS_AT_ONCE", 4)
     plain, parts = ran(None), ran(PicklingRunner())
-    assert len(parts) == 30
+    assert len(parts) == 10
     assert np.array_equal(plain.value, parts.value)
     assert np.array_equal(plain.difference_high, parts.difference_high)
 
@@ -38,7 +39,9 @@ def test_logs_that_are_drawn_on_a_cluster_have_the_same_results():
 
 def test_a_log_of_ones_own_is_resampled(capsys, tmp_path, monkeypatch):
     with imported_example(tmp_path, 300):
-        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OFFER_BANDIT_KEY", raising=False)
     code = main(["--log", "offers.db", "--policy", "uniform", "--resamples", "100", "--json"])
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert code in {0, 1}
