@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.store.translated import LoggedCatalogues
 
 
-class GroupReader(Protocol):
+class LoggedGroups(Protocol):
     """What a comparison of groups asks of a log: numbers of decisions and customers under a filter."""
 
     def decisions_by_group(self, where: Where) -> dict[str, int]:
@@ -54,7 +54,7 @@ class GroupSource:
     """
 
     path: Path | str
-    decisions: GroupReader
+    decisions: LoggedGroups
     catalogues: LoggedCatalogues
     open: Callable[[Where], PagedLog]
 
@@ -73,7 +73,7 @@ class _Cell(NamedTuple):
 class GroupCounts:
     """The numbers of a log's decisions by group, catalogue version and offer, of which parts add with `+`.
 
-    A `GroupReader` for filters of groups and versions, settled or not, activated or not; other filters apply when the
+    A `LoggedGroups` for filters of groups and versions, settled or not, activated or not; other filters apply when the
     decisions are added. Customers are counted by what `of_customers` leaves of them, which is the filter that they can
     be asked for. The customers of parts that are added are different.
     """
