@@ -91,8 +91,8 @@ LIFTS = [
     {},
     {"by": ("gender", "recency"), "weeks": True},
     {"baseline": "holdout", "groups": ("policy",), "look": "once"},
-    {"since": now() - 20 * DAY, "unit": "customer"},
-    {"shares": SHARES},
+    pytest.param({"since": now() - 20 * DAY, "unit": "customer"}, marks=pytest.mark.slow),
+    pytest.param({"shares": SHARES}, marks=pytest.mark.slow),
 ]
 
 
@@ -106,7 +106,7 @@ def test_lift_by_means_is_that_of_the_database(experiment, options):
         check_close(each.to_dict(), whole.to_dict())
 
 
-@pytest.mark.parametrize("objective", [{}, {"kind": "conversion"}, {"kind": "profit"}])
+@pytest.mark.parametrize("objective", [{}, pytest.param({"kind": "profit"}, marks=pytest.mark.slow)])
 def test_what_was_added_is_that_of_the_database_and_the_states_of_policies_are_missing(experiment, objective):
     catalogue = catalogue_with(**objective)
     given = {"options": IncrementLogOptions(shares=SHARES)}
