@@ -15,6 +15,7 @@ from bandit.evaluate.saved_sums import SUMS_VERSION, dump_sums, load_sums, merge
 from bandit.models.newton_sums import NewtonSums
 from bandit.ope import ESTIMATORS, Tally
 from bandit.ope.estimators.clipped_ips import ClippedIps
+from bandit.ope.incremental import ControlBatch, IncrementTally, ServedBatch
 from bandit.ope.incremental.blocks import BlockSums
 from bandit.ope.lift import LiftBatch, LiftTally
 from bandit.ope.reward_variance import LogRewards, RewardSums
@@ -191,3 +192,21 @@ def test_sums_of_rewards_merge_in_any_order(seed, parts):
         )
         assert one.variance() == pytest.approx(other.variance(), rel=1e-12, abs=1e-13)
         assert one.mean == pytest.approx(other.mean, rel=1e-12)
+
+
+def test_bytes_of_incrementality_merge_to_the_sums_of_both_and_other_questions_are_refused():
+    """Two customers of a group with the outcomes 1 and 0, two of the control with 1 and 1."""
+
+    def tally(number, options=0):
+        found, none = IncrementTally(1, 1, options), np.zeros((1, options))
+        one, key = np.zeros(1, dtype=np.int64), np.array([number], dtype=np.uint64)
+        found.add_served(0, ServedBatch(one, np.array([[float(number)]]), none > 0, none, keys=key))
+        found.add_control(ControlBatch(one, np.ones((1, 1)), (None,), key))
+        return found
+
+    merged = merge_sums([dump_sums(tally(each)) for each in (0, 1)])
+    assert [merged.total(merged.outcome(side, 0)) for side in (0, None)] == [1.0, 2.0]
+    assert [merged.customers(side) for side in (0, None)] == [2, 2]
+    assert not merged.knows_options(0)
+    with pytest.raises(InputError, match="these sums have other groups, measures or options"):
+        merge_sums([dump_sums(tally(0)), dump_sums(tally(1, options=2))])
