@@ -1,26 +1,29 @@
-"""Variances of rewards, between and within customers, and the traffic of customers, measured on a stored log."""
+"""Variances of rewards, between and within customers, and the traffic of customers, measured on a log."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandit.analysis.group_timing import CustomerTraffic, GroupReward
-from bandit.domain import MICROSECONDS
+from bandit.domain import MICROSECONDS, InProcessRunner
 from bandit.errors import InputError
 from bandit.ope.clusters import ClusterIndex
 from bandit.ope.contrast import rarer_share
 from bandit.ope.estimate import MIN_EFFECTIVE_SAMPLE_SIZE
-from bandit.store import Activation, StoreLog
+from bandit.ope.reward_variance import LogRewards, RewardSums
+from bandit.store import StoreLog
+from bandit.store.paged_log import PagedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import BoolArray, FloatArray, IntArray, Progress
-    from bandit.store import Store, Where
+    from bandit.domain import BoolArray, FloatArray, IntArray, LogPart, PartRunner, Progress
+    from bandit.store import DecisionColumns, Store, Where
+    from bandit.store.paged_log import GroupedLog
 
 _WEEK = 7 * 86_400 * MICROSECONDS
 
@@ -54,96 +57,108 @@ def measure_groups(
     `progress` is called with (number of the last decision read, that of the log's last). Raises InputError for a log
     without decisions, or in which all decisions earned the same.
     """
-    reward, customer, earned, label, time = _columns(store, catalogue, where, progress)
-    if not len(reward):
-        raise InputError(f"{store.path}: the log has no settled decisions to measure; give one with some")
-    binary = catalogue.objective.kind == "conversion"
-    names, group = np.unique(label, return_inverse=True)
-    rewards, values = {}, {}
-    for code, name in enumerate(names.tolist()):
-        rows = group == code
-        if len(np.unique(customer[rows])) >= MIN_EFFECTIVE_SAMPLE_SIZE and np.ptp(reward[rows]) > 0.0:
-            rewards[name] = group_reward(reward[rows], customer[rows], earned[rows], binary=binary)
-            values[name] = float(reward[rows].mean())
-    if np.ptp(reward) == 0.0:
-        raise InputError(
-            f"{store.path}: all {len(reward):,} settled decisions earned {reward[0]:g}, so their variance is not "
-            "known; give a log with outcomes"
-        )
-    sizes = np.bincount(customer)
-    weeks = float(time.max() - time.min()) / _WEEK
-    return MeasuredGroups(
-        rewards=rewards,
-        values=values,
-        overall=group_reward(reward, customer, earned, binary=binary),
-        value=float(reward.mean()),
-        traffic=CustomerTraffic(
-            decisions_per_week=len(reward) / max(weeks, 1.0),
-            visits=float(sizes.mean()),
-            spread=max(float((sizes.astype(np.float64) ** 2).mean() / sizes.mean() ** 2), 1.0),
-        ),
-        decisions=len(reward),
-        customers=len(sizes),
-        weeks=weeks,
-    )
+    log = StoreLog(store, catalogue, where=where)
+    _require_unweighted(str(store.path), store.decisions.weighted(log.where))
+    sums = _sums(log, lambda page: None if progress is None else progress(int(page.seq[-1]), log.through))
+    return _measured(str(store.path), sums, binary=catalogue.objective.kind == "conversion")
+
+
+def measure_groups_of_parts(
+    log: GroupedLog, runner: PartRunner | None = None, progress: Progress | None = None
+) -> MeasuredGroups:
+    """Return what the settled decisions of a dataset say about rewards and traffic, from merged sums of its parts.
+
+    As `measure_groups` of the same decisions, to the last digits; memory grows with the largest part.
+    """
+    runner = InProcessRunner() if runner is None else runner
+    total, weighted = LogRewards.empty(), 0
+    for sums, n in runner.map(_sums_of_part, log.parts, progress):
+        total, weighted = total + sums, weighted + n
+    _require_unweighted(log.address, weighted)
+    return _measured(log.address, total, binary=log.catalogue.objective.kind == "conversion")
 
 
 def group_reward(reward: FloatArray, customer: IntArray, earned: BoolArray, *, binary: bool = False) -> GroupReward:
     """Return the variance of (n,) rewards and their correlation within customers, by analysis of variance.
 
-    With k customers of n_i decisions, B and W the mean squares between and within them and n0 = (n - sum n_i^2 / n) /
-    (k - 1), the variance between customers is (B - W) / n0 and within them W (Searle, Casella and McCulloch 1992,
-    "Variance Components", section 3.6). A negative one counts as 0; where no customer returns there is no correlation.
-
-    Two customers with the rewards 0, 2 and 4, 6: B = 16, W = 2 and n0 = 2, so 7 between and 2 within:
+    Two customers with the rewards 0, 2 and 4, 6: B = 16, W = 2 and n0 = 2 (`RewardSums`), so 7 between and 2 within:
 
     >>> found = group_reward(np.array([0.0, 2, 4, 6]), np.array([0, 0, 1, 1]), np.ones(4, dtype=bool))
     >>> found.variance, round(found.correlation, 4)
     (9.0, 0.7778)
     """
-    _, place, sizes = np.unique(customer, return_inverse=True, return_counts=True)
-    n, k = len(reward), len(sizes)
-    rate = max(rarer_share(int(earned.sum()), n, binary=binary), 0.5 / n)
-    centred = reward - reward.mean()
-    if k in {1, n}:
-        return GroupReward(float(centred @ centred) / max(n - 1, 1), 0.0, rate)
-    means = np.bincount(place, weights=centred) / sizes
-    inside = float(np.sum((centred - means[place]) ** 2)) / (n - k)
-    outside = float(sizes @ means**2) / (k - 1)
-    balanced = (n - float(sizes @ sizes) / n) / (k - 1)
-    between = max((outside - inside) / balanced, 0.0)
-    return GroupReward(between + inside, between / (between + inside), rate)
+    return _group_reward(RewardSums.of(reward, customer, earned), binary=binary)
 
 
-def _columns(
-    store: Store, catalogue: Catalogue, where: Where, progress: Progress | None
-) -> tuple[FloatArray, IntArray, BoolArray, np.ndarray[tuple[int], np.dtype[np.str_]], IntArray]:
-    """Return reward, customer, whether it earned something, group and time of the selected decisions."""
-    where = replace(where, activation=Activation.of(catalogue.objective))
-    log, customers, parts = StoreLog(store, catalogue, where=where), ClusterIndex(), []
-    through, after = store.decisions.last_seq(), 0
-    objective, weighted = catalogue.objective, store.decisions.weighted(where)
-    if weighted:
+def _group_reward(sums: RewardSums, *, binary: bool) -> GroupReward:
+    rate = max(rarer_share(sums.earning, sums.n, binary=binary), 0.5 / sums.n)
+    variance, correlation = sums.variance()
+    return GroupReward(variance, correlation, rate)
+
+
+def _measured(name: str, sums: LogRewards, *, binary: bool) -> MeasuredGroups:
+    whole = sums.overall
+    if not whole.n:
+        raise InputError(f"{name}: the log has no settled decisions to measure; give one with some")
+    if whole.lowest == whole.highest:
         raise InputError(
-            f"{store.path}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
-            "do not show how much single decisions vary; give a log that kept every decision"
+            f"{name}: all {whole.n:,} settled decisions earned {whole.lowest:g}, so their variance is not "
+            "known; give a log with outcomes"
         )
-    while True:
-        page = store.decisions.page(
-            objective.event, objective.window, after_seq=after, through_seq=through, limit=_PAGE, where=where
-        )
-        if not len(page):
-            break
-        after = int(page.seq[-1])
-        if progress is not None:
-            progress(after, through)
-        rows, logged = log.decisions(page, masks=False)
+    known = {
+        label: each
+        for label, each in sorted(sums.by_group.items())
+        if each.customers >= MIN_EFFECTIVE_SAMPLE_SIZE and each.lowest < each.highest
+    }
+    weeks, visits = float(sums.last - sums.first) / _WEEK, whole.n / whole.customers
+    return MeasuredGroups(
+        rewards={label: _group_reward(each, binary=binary) for label, each in known.items()},
+        values={label: each.mean for label, each in known.items()},
+        overall=_group_reward(whole, binary=binary),
+        value=whole.mean,
+        traffic=CustomerTraffic(
+            decisions_per_week=whole.n / max(weeks, 1.0),
+            visits=visits,
+            spread=max(whole.squares / whole.customers / visits**2, 1.0),
+        ),
+        decisions=whole.n,
+        customers=whole.customers,
+        weeks=weeks,
+    )
+
+
+def _sums_of_part(part: LogPart) -> tuple[LogRewards, int]:
+    """Return the sums of a part, and how many of its decisions stand for several."""
+    log, weighted = part.open(), list[int]()
+    if not isinstance(log, PagedLog):
+        raise InputError("this log does not say who was in which group; export it to a dataset")
+    return _sums(log, lambda page: weighted.append(int((page.weight != 1.0).sum()))), sum(weighted)
+
+
+def _sums(log: PagedLog, read: Callable[[DecisionColumns], None]) -> LogRewards:
+    """Return the sums of the decisions of a log; `read` is called with each page."""
+    customers, parts, counts_rewards = ClusterIndex(), [], log.catalogue.objective.kind == "reward"
+    for offers, page in log.pages(_PAGE):
+        read(page)
+        rows, logged = offers.decisions(page)
         ids, _ = customers.read(page.customer[rows], len(rows))
         if ids is not None:
-            earned = logged.reward != 0.0 if objective.kind == "reward" else logged.converted
+            earned = logged.reward != 0.0 if counts_rewards else logged.converted
             parts.append((logged.reward, ids, earned, page.group[rows].astype(np.str_), logged.time))
     if not parts:
-        none = np.empty(0, dtype=np.int64)
-        return none.astype(np.float64), none, none.astype(np.bool_), none.astype(np.str_), none
+        return LogRewards.empty()
     reward, ids, earned, label, time = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return reward, ids, earned, label, time
+    names, group = np.unique(label, return_inverse=True)
+    by_group = {
+        name: RewardSums.of(reward[group == code], ids[group == code], earned[group == code])
+        for code, name in enumerate(names.tolist())
+    }
+    return LogRewards(RewardSums.of(reward, ids, earned), by_group, int(time.min()), int(time.max()))
+
+
+def _require_unweighted(name: str, weighted: int) -> None:
+    if weighted:
+        raise InputError(
+            f"{name}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
+            "do not show how much single decisions vary; give a log that kept every decision"
+        )

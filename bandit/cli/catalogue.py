@@ -101,6 +101,8 @@ def _catalogue_of(path: Path) -> Catalogue:
 
     if not path.exists():
         raise InputError(f"{path}: there is no such file; give a catalogue (TOML) or a database")
+    if path.is_dir():
+        raise InputError(f"{path}: is a directory; give a catalogue (TOML) or a database")
     with path.open("rb") as stream:
         is_database = stream.read(16) == b"SQLite format 3\0"
     if not is_database:

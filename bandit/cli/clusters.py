@@ -23,11 +23,7 @@ def part_runner(log: OpenedLog, cluster: str | None) -> Iterator[PartRunner | No
     from bandit.logfiles import DatasetLog
 
     if not isinstance(log, DatasetLog):
-        if cluster is not None:
-            raise InputError(
-                "--cluster is for datasets, whose partitions are read side by side; write one with "
-                "`offer-bandit export DB DIR --partitions 64`"
-            )
+        refuse_cluster(cluster)
         yield None
         return
     from bandit.cluster.opening import IN_PROCESS, default_cluster, open_runner
@@ -39,3 +35,12 @@ def part_runner(log: OpenedLog, cluster: str | None) -> Iterator[PartRunner | No
         with progress("starting the cluster"):
             runner = stack.enter_context(open_runner(chosen, log))
         yield runner
+
+
+def refuse_cluster(cluster: str | None) -> None:
+    """Raise InputError for a cluster that is named for a log without parts."""
+    if cluster is not None:
+        raise InputError(
+            "--cluster is for datasets, whose partitions are read side by side; write one with "
+            "`offer-bandit export DB DIR --partitions 64`"
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bandit.catalogue import Catalogue
 from bandit.cli.console import progress
+from bandit.cli.datasets import refuse_dataset
 from bandit.errors import InputError
 from bandit.store import Store
 from bandit.store.customer_key import customer_key
@@ -21,7 +22,8 @@ _VERSION_AT = slice(60, 64)
 
 
 def require(path: Path) -> None:
-    """Raise InputError if the file does not exist: a misspelt name must not create an empty database."""
+    """Raise InputError for a dataset, and if there is no file: a misspelt name must not create an empty database."""
+    refuse_dataset(path)
     if not path.exists():
         raise InputError(
             f"{path}: there is no such database; create one with `offer-bandit import`, or correct the path"
@@ -57,6 +59,7 @@ def writing(path: Path) -> Store:
 
 def opening(path: Path) -> Store:
     """Open a database for reading and writing; it is made if it is not there."""
+    refuse_dataset(path)
     with migration_shown(path):
         return Store.open(path, customer_key=customer_key())
 

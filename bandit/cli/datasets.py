@@ -35,12 +35,15 @@ def is_dataset(path: Path) -> bool:
     return is_address(path) or path.is_dir()
 
 
-def refuse_dataset(path: Path, command: str) -> None:
-    """Raise InputError for a dataset where a command needs the tables of a database."""
-    if is_dataset(path):
+def refuse_dataset(path: Path) -> None:
+    """Raise InputError for a dataset where a command needs a database."""
+    from bandit.logfiles.dataset.folders import is_address
+    from bandit.logfiles.dataset.manifest import MANIFEST_NAME
+
+    if is_address(path) or (path.is_dir() and (path / MANIFEST_NAME).exists()):
         raise InputError(
-            f"{path}: {command} needs a database, which has every customer's group and policy; give the one that the "
-            "dataset was exported from"
+            f"{path}: is a dataset, which has a log's decisions and outcomes but not its policies; this needs the "
+            "database that it was exported from"
         )
 
 

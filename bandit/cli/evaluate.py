@@ -68,6 +68,7 @@ class EvaluateOptions:
     dimensions: str
     by: Sequence[str]
     groups: str | None
+    resamples: int
 
 
 def evaluate(
@@ -137,6 +138,15 @@ def evaluate(
     ] = None,
     written_by: WrittenBy = None,
     cluster: Cluster = None,
+    calibrate: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Check the intervals on N resamples of the log's customers, such as 1000: how many hold the log's own "
+            "value.",
+            rich_help_panel=ESTIMATION,
+        ),
+    ] = 0,
     all_estimators: Annotated[
         bool,
         typer.Option("--all-estimators", help="Show the results of all estimators.", rich_help_panel=OUTPUT),
@@ -173,6 +183,7 @@ def evaluate(
         dimensions=dimensions,
         by=by or (),
         groups=groups,
+        resamples=calibrate,
     )
     output = EvaluationOutput(output_format(as_json, format_name), details, all_estimators, written_by)
     code = _evaluate(options, output, gate=gate)
@@ -234,5 +245,6 @@ def _estimate(options: EvaluateOptions, found: Opened) -> tuple[Evaluation, floa
             now=now(),
             progress=report,
             runner=runner,
+            resamples=options.resamples,
         )
     return result, split

@@ -35,6 +35,7 @@ def show_evaluation(
     """Print an evaluation; `further` joins its JSON document, and `lines` come last of its sentences."""
     from bandit.cli.logs import left_out_json, unused
     from bandit.evaluate import verdicts
+    from bandit.report.calibration import coverage_lines, coverage_table
     from bandit.report.evaluations import (
         all_estimates_table,
         evaluation_lines,
@@ -66,6 +67,9 @@ def show_evaluation(
         tables.append(weight_table(result))
     if output.all_estimators:
         tables.append(all_estimates_table(result))
+    if result.calibration is not None:
+        tables.append(coverage_table(result.calibration))
+        lines = [*coverage_lines(result.calibration, result.default), *lines]
     below = evaluation_lines(result, details=output.details)
     below += unused(
         found.log,
@@ -78,7 +82,9 @@ def show_evaluation(
 
 def _tables(result: Evaluation) -> list[tuple[str, Tabular]]:
     tables: list[tuple[str, Tabular]] = [("policies", result)]
-    return [*tables, ("segments", result.by_segment)] if result.segments else tables
+    if result.segments:
+        tables.append(("segments", result.by_segment))
+    return tables if result.calibration is None else [*tables, ("calibration", result.calibration)]
 
 
 def _writers(

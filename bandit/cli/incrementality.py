@@ -8,9 +8,9 @@ import typer
 
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import parse_shares
+from bandit.cli.grouped_logs import GroupedFile
 from bandit.cli.help import ESTIMATION, GROUPS, LOG
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Window
-from bandit.errors import InputError
+from bandit.cli.options import AsJson, CatalogueFile, Cluster, Database, Event, Format, Level, Window
 
 if TYPE_CHECKING:
     from bandit.evaluate.incrementality_log import IncrementalityReport
@@ -41,6 +41,7 @@ def incrementality(
     catalogue: CatalogueFile = None,
     event: Event = None,
     window: Window = None,
+    cluster: Cluster = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -70,18 +71,11 @@ def incrementality(
     --once they hold for one look. A customer counts once, however many decisions it has, and customers seen in several
     groups are left out.
     """
-    from bandit.cli.databases import catalogue_for, reading
-    from bandit.cli.datasets import refuse_dataset
+    from bandit.cli.grouped_logs import opened_groups
     from bandit.cli.live import parse_moment
-    from bandit.cli.logs import LOG_FILE_ENDINGS, with_objective
     from bandit.clock import now
-    from bandit.evaluate.incrementality_log import IncrementLogOptions, incrementality_of
+    from bandit.evaluate.incrementality_log import IncrementLogOptions, incrementality_of, incrementality_of_parts
 
-    refuse_dataset(db, "incrementality")
-    if db.name.endswith(LOG_FILE_ENDINGS):
-        raise InputError(
-            f"{db}: incrementality needs a database, which has every customer's group; import the file first"
-        )
     style = output_format(as_json, format_name)
     options = IncrementLogOptions(
         baseline=baseline,
@@ -91,10 +85,13 @@ def incrementality(
         level=level,
         look="once" if once else "daily",
     )
-    with reading(db) as store:
-        target = with_objective(catalogue_for(store, catalogue), None, event, window)
+    with opened_groups(GroupedFile(db, catalogue, (None, event, window), cluster), "incrementality") as log:
+        target = log.catalogue
         with progress("measuring") as shown:
-            report = incrementality_of(store, target, options, now=now(), progress=shown)
+            if log.store is not None:
+                report = incrementality_of(log.store, target, options, now=now(), progress=shown)
+            else:
+                report = incrementality_of_parts(log.parts(), options, runner=log.runner, progress=shown)
     if not show_plain(style, report.to_dict, lambda: [("incrementality", report)]):
         _show_tables(report, target.currency)
 

@@ -8,13 +8,11 @@ import typer
 
 from bandit.cli.console import output_format, progress, show, show_plain
 from bandit.cli.evaluation_options import Gate, one_of, parse_shares
+from bandit.cli.grouped_logs import GroupedFile
 from bandit.cli.help import ESTIMATION, GROUPS, LOG
-from bandit.cli.options import AsJson, CatalogueFile, Database, Event, Format, Level, Objective, Window
-from bandit.errors import InputError
+from bandit.cli.options import AsJson, CatalogueFile, Cluster, Database, Event, Format, Level, Objective, Window
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bandit.evaluate.lift_log import LiftLogOptions, LiftReport
     from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftUnit
@@ -50,6 +48,7 @@ def lift(
     objective: Objective = None,
     event: Event = None,
     window: Window = None,
+    cluster: Cluster = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -118,33 +117,26 @@ def lift(
         unit=cast("LiftUnit", one_of(per, _UNITS, "unit")),
         weights=cast("LiftWeights", one_of(weights, LIFT_WEIGHTS, "way")),
     )
-    report = _compare(db, catalogue, (objective, event, window), options, output_format(as_json, format_name))
+    found = GroupedFile(db, catalogue, (objective, event, window), cluster)
+    report = _compare(found, options, output_format(as_json, format_name))
     if gate and (code := report.gate()):
         raise typer.Exit(code)
 
 
-def _compare(
-    db: Path,
-    catalogue: Path | None,
-    objective: tuple[str | None, str | None, str | None],
-    options: LiftLogOptions,
-    style: str,
-) -> LiftReport:
+def _compare(found: GroupedFile, options: LiftLogOptions, style: str) -> LiftReport:
     """Compare and print; return the report."""
-    from bandit.cli.databases import catalogue_for, reading
-    from bandit.cli.datasets import refuse_dataset
-    from bandit.cli.logs import LOG_FILE_ENDINGS, with_objective
+    from bandit.cli.grouped_logs import opened_groups
     from bandit.clock import now
-    from bandit.evaluate.lift_log import lift_of
+    from bandit.evaluate.lift_log import lift_of, lift_of_parts
     from bandit.report.evaluations import unit_of
 
-    refuse_dataset(db, "lift")
-    if db.name.endswith(LOG_FILE_ENDINGS):
-        raise InputError(f"{db}: lift needs a database, which has every customer's group; import the file first")
-    with reading(db) as store:
-        target = with_objective(catalogue_for(store, catalogue), *objective)
+    with opened_groups(found, "lift") as log:
+        target = log.catalogue
         with progress("comparing") as shown:
-            report = lift_of(store, target, options, now=now(), progress=shown)
+            if log.store is not None:
+                report = lift_of(log.store, target, options, now=now(), progress=shown)
+            else:
+                report = lift_of_parts(log.parts(), options, runner=log.runner, progress=shown)
     if not show_plain(style, report.to_dict, lambda: [("comparisons", report), ("groups", report.by_group)]):
         _show_tables(report, unit_of(target.objective, target.currency))
     return report

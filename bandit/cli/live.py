@@ -257,9 +257,11 @@ def _engine(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, migration_shown
+    from bandit.cli.datasets import refuse_dataset
     from bandit.cli.policies import parse_policy
     from bandit.engine import Engine
 
+    refuse_dataset(db)
     if policy is not None and policy_id is not None:
         raise InputError("--policy and --policy-id both name the policy; give one of them")
     with all_or_nothing(db):

@@ -15,6 +15,7 @@ import typer
 
 from bandit._version import __version__
 from bandit.cli.console import output_format, progress, show, show_json, show_plain
+from bandit.cli.datasets import is_dataset
 from bandit.cli.options import AsJson, Database, Format, PolicyId
 from bandit.cli.setup import COMMANDS
 from bandit.errors import InputError, OfferBanditError, PolicyError, StoreError
@@ -151,17 +152,22 @@ def backup(
 
 
 def doctor(
-    db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database to check as well.")] = None,
+    db: Annotated[Path | None, typer.Argument(metavar="[DB]", help="A database or a dataset to check as well.")] = None,
     as_json: AsJson = False,
     format_name: Format = None,
 ) -> None:
-    """Check the installation and, if given, a database; exit with 2 if there is a problem."""
+    """Check the installation and, if given, a database; exit with 2 if there is a problem.
+
+    DB can also be a dataset: then each of its files is read and compared with what was written.
+    """
     style = output_format(as_json, format_name)
     problems: list[str] = []
     notes: list[str] = []
     uses: EventUses | None = None
     sections: dict[str, dict[str, object]] = {"installation": _installation(problems)}
-    if db is not None:
+    if db is not None and is_dataset(db):
+        sections["dataset"] = _dataset(db, problems, notes)
+    elif db is not None:
         from bandit.cli.databases import reading
 
         with reading(db) as store:
@@ -222,6 +228,16 @@ def _installation(problems: list[str]) -> dict[str, object]:
             f"offer-bandit; remove it with `pip uninstall {LINTER}` and reinstall offer-bandit"
         )
     return found
+
+
+def _dataset(address: Path, problems: list[str], notes: list[str]) -> dict[str, object]:
+    from bandit.logfiles.dataset.check import check_dataset
+
+    with progress("reading the dataset") as report:
+        found = check_dataset(address, report)
+    problems += found.problems
+    notes += found.notes
+    return found.lines()
 
 
 def _database(store: Store, problems: list[str], notes: list[str]) -> dict[str, object]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bandit.analysis.group_timing import CustomerTraffic, GroupReward
     from bandit.analysis.group_variance import MeasuredGroups
     from bandit.catalogue import Catalogue
-    from bandit.cli.plan_designs import ExpectedOptions, PlanOptions
+    from bandit.cli.plan_designs import ExpectedOptions, PilotOptions, PlanOptions
 
 _VALUED = ("rules", "holdout", "random")
 """The group whose mean reward a relative lift is a share of: the first one that a log has."""
@@ -92,7 +92,7 @@ def plan_with_groups(
     from bandit.analysis.group_timing import LiftTarget
 
     pilot, expected = options.pilot.path, options.expected
-    measured = None if pilot is None else _measured(pilot, catalogue, options.pilot.written_by)
+    measured = None if pilot is None else _measured(pilot, catalogue, options.pilot)
     value, lines = _value(measured, expected, catalogue)
     lift = _lift(groups.lift, options.difference, value)
     others = sum(share > 0.0 for name, share in shares.items() if name != "policy")
@@ -112,19 +112,26 @@ def plan_with_groups(
     return PlannedGroups(plan, traffic.decisions_per_week, (*about, *lines, *said))
 
 
-def _measured(path: Path, catalogue: Catalogue, written_by: int | None) -> MeasuredGroups:
+def _measured(path: Path, catalogue: Catalogue, pilot: PilotOptions) -> MeasuredGroups:
     """Return what the pilot log says about rewards and traffic."""
-    from bandit.analysis.group_variance import measure_groups
+    from bandit.analysis.group_variance import measure_groups, measure_groups_of_parts
+    from bandit.cli.clusters import part_runner, refuse_cluster
     from bandit.cli.databases import reading
-    from bandit.cli.datasets import refuse_dataset
+    from bandit.cli.datasets import is_dataset
     from bandit.cli.logs import require_rows, settled_log
     from bandit.clock import now
+    from bandit.logfiles.dataset.log import open_dataset
     from bandit.store import Where
 
-    refuse_dataset(path, "a plan of live groups")
+    if is_dataset(path):
+        log = open_dataset(path, catalogue, policy_id=pilot.written_by)
+        require_rows(log.address, log, "plan from")
+        with part_runner(log, pilot.cluster) as runner, progress("measuring the pilot") as report:
+            return measure_groups_of_parts(log, runner, report)
+    refuse_cluster(pilot.cluster)
     with reading(path) as store:
-        require_rows(str(path), settled_log(store, catalogue, written_by), "plan from")
-        where = Where(policy_id=written_by, settled_before=now() - catalogue.objective.window)
+        require_rows(str(path), settled_log(store, catalogue, pilot.written_by), "plan from")
+        where = Where(policy_id=pilot.written_by, settled_before=now() - catalogue.objective.window)
         with progress("measuring the pilot") as report:
             return measure_groups(store, catalogue, where, report)
 

@@ -191,9 +191,11 @@ def _check_access(options: ServiceOptions) -> None:
 
 def _recipe(db: Path, policy: str | None, policy_id: int | None, catalogue: Path | None) -> EngineRecipe:
     from bandit.cli.databases import catalogue_for, reading
+    from bandit.cli.datasets import refuse_dataset
     from bandit.cli.policies import parse_policy
     from bandit.service.recipe import EngineRecipe
 
+    refuse_dataset(db)
     if policy is not None and policy_id is not None:
         raise InputError("--policy and --policy-id both name the policy; give one of them")
     if policy is None:

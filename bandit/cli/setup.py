@@ -226,6 +226,7 @@ def import_(
     """
     from bandit.catalogue import Catalogue
     from bandit.cli.databases import all_or_nothing, catalogue_for, opening
+    from bandit.cli.datasets import is_dataset
     from bandit.cli.logs import say_notices
     from bandit.cli.mappings import is_shipped, mapping_file, mapping_of
     from bandit.logfiles import UNKNOWN_PROPENSITY, export_mapping, import_log
@@ -239,6 +240,11 @@ def import_(
     given = None if catalogue is None else Catalogue.from_toml(catalogue)
     if given is None and not db.exists():
         raise InputError(f"{db}: there is no such database, so the import needs --catalogue")
+    if is_dataset(log):
+        raise InputError(
+            f"{log}: is a folder or an address, and import reads log files; a dataset is read as it is, for example "
+            f"with `offer-bandit evaluate {log}`"
+        )
     if not log.is_file():
         raise LogFileError(f"{log}: there is no such file; check the path of the log")
     with all_or_nothing(db), opening(db) as store:

@@ -57,12 +57,12 @@ def n_processors() -> int:
 
 
 @contextmanager
-def open_runner(cluster: str, log: DatasetLog) -> Iterator[PartRunner]:
+def open_runner(cluster: str, log: DatasetLog | None = None) -> Iterator[PartRunner]:
     """Yield what computes on the parts of a dataset: "off", "local", "local:N" or the address of a Dask scheduler.
 
-    "local" starts one process a processor, each with one thread, and ends them afterwards. Raises InputError for
-    another text, where no scheduler or worker answers, and where workers have other versions or cannot read the files;
-    MissingExtraError without dask.
+    Without `log` nothing has to be read by the workers. "local" starts one process a processor, each with one thread,
+    and ends them afterwards. Raises InputError for another text, where no scheduler or worker answers, and where
+    workers have other versions or cannot read the files; MissingExtraError without dask.
     """
     local = _LOCAL.match(cluster)
     if cluster == IN_PROCESS:
@@ -83,9 +83,11 @@ def open_runner(cluster: str, log: DatasetLog) -> Iterator[PartRunner]:
         if local is None:
             opened = _connected(cluster)
         else:
-            opened = _local(int(local[1]) if local[1] else min(n_processors(), max(1, len(log.parts))))
+            most = n_processors() if log is None else min(n_processors(), max(1, len(log.parts)))
+            opened = _local(int(local[1]) if local[1] else most)
         with opened as client:
-            _check_reads(client, log)
+            if log is not None:
+                _check_reads(client, log)
             yield DaskRunner(client, cluster)
 
 

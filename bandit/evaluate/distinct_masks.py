@@ -29,6 +29,9 @@ class DistinctMasks:
         """Return the (u, N) masks of all sets numbered so far."""
         return np.stack(self._masks)
 
+    def __len__(self) -> int:
+        return len(self._masks)
+
     def _number_of(self, mask: BoolArray) -> int:
         key = mask.tobytes()
         if key not in self._numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ from bandit.evaluate.request import (
     offer_structure,
     propensity_source,
 )
+from bandit.evaluate.resampled import check_resamples, resampled_coverage
 from bandit.evaluate.rewards.cross_fitting import FittedRewards, RewardFit
 from bandit.evaluate.rewards.ridge_regression import RidgeReward
 from bandit.evaluate.segments import Segments
@@ -64,6 +66,7 @@ def evaluate(
     now: int | None = None,
     progress: Progress | None = None,
     runner: PartRunner | None = None,
+    resamples: int = 0,
 ) -> Evaluation:
     """Return what each policy would have earned per decision, and the paired difference to the baseline.
 
@@ -96,8 +99,11 @@ def evaluate(
     A log in parts (`bandit.domain.PartitionedLog`) is read part by part, and `runner` says where: by default one part
     after the other in this process; another log needs none. Neither the parts nor the runner change more than the last
     digits if the log names customers; else folds are dealt by the place of a decision in its part. Policies learn from
-    the log read straight through, in its order, and a model of the propensities is fitted to a sample of it, both in
-    this process; so does a reward model whose parts do not add up, such as VW's.
+    the log read straight through, in its order, in this process; so does a reward model whose parts do not add up, such
+    as VW's. A model of the propensities is fitted here, to a sample that is merged from those of the parts.
+
+    With `resamples`, such as 1,000, the intervals are checked on as many samples of the log's customers, drawn with
+    replacement: `Evaluation.calibration` says how many hold the log's own value (`bandit.evaluate.resampled`).
 
     Raises InputError for an empty log, unknown names and numbers out of range; PolicyError for a policy whose
     probabilities do not sum to 1 over the eligible offers.
@@ -118,6 +124,8 @@ def evaluate(
     catalogue = catalogue_of(log) if catalogue is None else catalogue
     rng = np.random.default_rng(1) if rng is None else rng
     named, baseline_name = named_policies(policies, baseline)
+    if resamples:
+        check_resamples(resamples)
     if split is not None and crossfit is not None:
         raise InputError("split and crossfit are two ways to judge policies that learn; give one of them")
     source = propensity_source(log, propensities)
@@ -150,11 +158,16 @@ def evaluate(
     advance = _PassCounter(progress, to_judge * request.passes + judged.left_out).advance
     if crossfit is not None:
         candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
-    written_by, fit = logging_policy(judged, request, rng, advance)
-    fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
-    segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
+    passes = None
     if parts is not None:
         passes = PartPasses(parts, InProcessRunner() if runner is None else runner, split, advance)
+    sample = None
+    if passes is not None and request.estimated:
+        sample = passes.sample_choices(request, outside=judged.left_out > 0)
+    written_by, fit = logging_policy(judged, request, rng, advance, sample)
+    fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
+    segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)
+    if passes is not None:
         rewards = _rewards_of_parts(passes, fitting, judged, advance)
         if segments is not None:
             segments.start(next(iter(judged.batches(request.batch_size))).contexts)
@@ -166,7 +179,11 @@ def evaluate(
         evaluator.read(judged, advance)
         sums = evaluator.sums
     diagnosis = diagnostics.result(log.still_open, groups)
-    return summarise(sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+    result = summarise(sums, request, LogSummary(learned_on, diagnosis, fit, notice_findings(log)))
+    if not resamples:
+        return result
+    judged_names = [row.name for row in result.rows if row.support_ok]
+    return replace(result, calibration=resampled_coverage(sums.tally, request, judged_names, resamples))
 
 
 def _rewards_of_parts(

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bandit.catalogue.objective import Money
+from bandit.domain import InProcessRunner
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import Finding, notice_findings, sample_ratio
-from bandit.evaluate.incrementality import INCREMENT_MEASURES, VALUE, IncrementNames, incrementality
+from bandit.evaluate.incrementality import IncrementNames, incrementality
+from bandit.evaluate.incrementality_reader import IncrementRead, IncrementReader
 from bandit.evaluate.incrementality_results import IncrementOptions
-from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
-from bandit.evaluate.option_probabilities import OptionProbabilities
-from bandit.ope.clusters import ClusterIndex
-from bandit.ope.incremental import ControlBatch, ControlOptions, IncrementTally, ServedBatch
+from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection, counted_groups, grouped, stored_groups
+from bandit.evaluate.option_probabilities import OptionProbabilities, UnknownOptions
+from bandit.store import Where
 from bandit.tabular import Tabular
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import BoolArray, FloatArray, IntArray, LoggedBatch, Progress
+    from bandit.domain import LogPart, PartRunner, Progress
     from bandit.evaluate.incrementality_results import Incrementality
     from bandit.evaluate.lift_results import Look
-    from bandit.store import DecisionColumns, Store
+    from bandit.store import Store
+    from bandit.store.group_counts import GroupSource
+    from bandit.store.paged_log import GroupedLog
     from bandit.tabular import Cell
 
-__all__ = ["IncrementLogOptions", "IncrementalityReport", "incrementality_of"]
+__all__ = ["IncrementLogOptions", "IncrementalityReport", "incrementality_of", "incrementality_of_parts"]
 
 HOLDOUT = "holdout"
 """The group that incrementality is measured against by default."""
@@ -117,35 +121,93 @@ def incrementality_of(
     that served several offers, and as `lift_of`.
     """
     options = options or IncrementLogOptions()
-    selection = _selection(store, catalogue, options, now)
-    reader = _Reader(store, catalogue, selection, _served_offer(store, catalogue, selection))
+    source = stored_groups(store, catalogue)
+    selection = _selection(source, catalogue, options, now)
+    offer = _served_offer(source, catalogue, selection)
+    groups = _measured(selection)
+    probabilities = OptionProbabilities(store, catalogue, groups, np.random.default_rng(_SEED))
+    several = source.decisions.customers_in_several_groups(selection.every_group)
+    reader = IncrementReader(catalogue, groups, selection.baseline, several, probabilities)
     done, total = 0, selection.log.n + selection.log.left_out
-    for page in _pages(store, catalogue, selection, batch_size):
-        reader.read(page)
+    for offers, page in selection.log.pages(batch_size):
+        reader.read(offers, page)
         done += len(page)
         if progress is not None:
             progress(done, total)
-    counts = {name: reader.tally.customers(side) for name, side in reader.sides.items()}
+    return _report(selection, catalogue, options, reader.result(), offer)
+
+
+def incrementality_of_parts(
+    log: GroupedLog,
+    options: IncrementLogOptions | None = None,
+    *,
+    runner: PartRunner | None = None,
+    progress: Progress | None = None,
+    batch_size: int = _BATCH,
+) -> IncrementalityReport:
+    """Return what each group of a dataset's customers bought beyond the holdout, and what it cost.
+
+    As `incrementality_of`, but without what is computed from the states of policies, which a dataset does not have: the
+    same by option, and what was wasted on purchases that would have come anyway. The parts are read twice where
+    `runner` says, and their sums are merged; neither the parts nor the runner change more than the last digits.
+    """
+    options = options or IncrementLogOptions()
+    catalogue = log.catalogue
+    runner = InProcessRunner() if runner is None else runner
+    source = counted_groups(log, _asked(options, options.baseline or HOLDOUT), runner)
+    selection = _selection(source, catalogue, options, now=0)
+    offer = _served_offer(source, catalogue, selection)
+    several = source.decisions.customers_in_several_groups(selection.every_group)
+    asked = (_measured(selection), selection.baseline, several, batch_size)
+    found = runner.map(_read_part, grouped(selection.log).parts, progress, *asked)
+    return _report(selection, catalogue, options, reduce(add, found), offer)
+
+
+def _read_part(
+    part: LogPart, groups: tuple[str, ...], baseline: str, several: frozenset[str], size: int
+) -> IncrementRead:
+    log = grouped(part.open())
+    reader = IncrementReader(log.catalogue, groups, baseline, several, UnknownOptions(groups))
+    for offers, page in log.pages(size):
+        reader.read(offers, page)
+    return reader.result()
+
+
+def _measured(selection: LiftSelection) -> tuple[str, ...]:
+    return tuple(name for name in selection.names if name != selection.baseline)
+
+
+def _report(
+    selection: LiftSelection,
+    catalogue: Catalogue,
+    options: IncrementLogOptions,
+    read: IncrementRead,
+    control_offer: int,
+) -> IncrementalityReport:
+    """Return what the sums of a selection say."""
+    groups = _measured(selection)
+    sides = {**{name: place for place, name in enumerate(groups)}, selection.baseline: None}
+    counts = {name: read.tally.customers(side) for name, side in sides.items()}
     findings = (
         *notice_findings(selection.log),
-        *_findings(counts, selection, len(reader.met)),
-        *_histories(reader.probabilities.personal),
+        *_findings(counts, selection, read.several),
+        *_histories(read.personal),
     )
     names = IncrementNames(
-        groups=reader.groups,
+        groups=groups,
         control=selection.baseline,
         value="reward" if catalogue.objective.kind == "reward" else "profit",
         dimensions={dimension.name: dimension.names for dimension in catalogue.dimensions},
-        unknown=reader.probabilities.unknown,
+        unknown=read.unknown,
     )
     log = selection.log
     return IncrementalityReport(
-        found=incrementality(reader.tally, names, IncrementOptions(options.level, options.look), findings),
-        control_offer=catalogue.label(reader.control_offer),
+        found=incrementality(read.tally, names, IncrementOptions(options.level, options.look), findings),
+        control_offer=catalogue.label(control_offer),
         shares_known=selection.shares_known,
-        several=len(reader.met),
+        several=read.several,
         still_open=log.still_open,
-        left_out=reader.left_out,
+        left_out=read.left_out,
         other_groups=selection.other_groups,
         other_assignment=selection.other_assignment,
         activation=log.activation,
@@ -153,108 +215,32 @@ def incrementality_of(
     )
 
 
-class _Reader:
-    """Adds pages of stored decisions to the tally, without the customers seen in several groups."""
-
-    def __init__(self, store: Store, catalogue: Catalogue, selection: LiftSelection, control_offer: int) -> None:
-        self.groups = tuple(name for name in selection.names if name != selection.baseline)
-        self.sides: dict[str, int | None] = {name: place for place, name in enumerate(self.groups)}
-        self.sides[selection.baseline] = None
-        self.control_offer = control_offer
-        self.met: set[str] = set()
-        self.left_out = 0
-        self.probabilities = OptionProbabilities(store, catalogue, self.groups, np.random.default_rng(_SEED))
-        self._several = store.decisions.customers_in_several_groups(selection.every_group)
-        self._log, self._catalogue = selection.log, catalogue
-        self._customers = {name: ClusterIndex() for name in selection.names}
-        self._sizes = [len(dimension.options) for dimension in catalogue.dimensions]
-        every = [option for dimension in catalogue.dimensions for option in dimension.options]
-        self._money = Money(
-            rate=np.array([option.rate for option in every]),
-            contact_cost=np.array([option.contact_cost for option in every]),
-            redemption_cost=np.array([option.redemption_cost for option in every]),
-        )
-        self.tally = IncrementTally(len(self.groups), INCREMENT_MEASURES, len(every), by_option=(0, VALUE))
-
-    def read(self, page: DecisionColumns) -> None:
-        """Add one page."""
-        rows, logged = self._log.decisions(page, masks=False)
-        self.left_out += len(page) - len(rows)
-        customer, group = page.customer[rows], page.group[rows]
-        if self._several:
-            single = ~np.fromiter(map(self._several.__contains__, customer), dtype=np.bool_, count=len(rows))
-            self.met.update(customer[~single].tolist())
-            kept = np.flatnonzero(single)
-            rows, logged, customer, group = rows[kept], logged.take(kept), customer[kept], group[kept]
-        for name, side in self.sides.items():
-            chosen = np.flatnonzero(group == name)
-            if not len(chosen):
-                continue
-            part = logged.take(chosen)
-            ids, _ = self._customers[name].read(customer[chosen], len(chosen))
-            numbers = np.empty(0, dtype=np.int64) if ids is None else ids
-            if side is None:
-                self.tally.add_control(self._control(numbers, part, page.take(rows[chosen])))
-            else:
-                weight = self.probabilities.weights(name, page.take(rows[chosen]))
-                self.tally.add_served(side, self._served(numbers, part, weight))
-
-    def _served(self, customer: IntArray, part: LoggedBatch, weight: FloatArray | None) -> ServedBatch:
-        has = self._options_of(part.offer)
-        cost = np.where(has, self._money.contact_cost + self._on_purchase(part), 0.0)
-        return ServedBatch(customer, self._outcomes(part), has, cost, weight)
-
-    def _control(self, customer: IntArray, part: LoggedBatch, columns: DecisionColumns) -> ControlBatch:
-        would_cost = np.where(part.converted[:, None], self._money.contact_cost + self._on_purchase(part), 0.0)
-        given = self.probabilities.read(columns)
-        options = [None if each is None else ControlOptions(each.pooled, each.served * would_cost) for each in given]
-        return ControlBatch(customer, self._outcomes(part), tuple(options))
-
-    def _on_purchase(self, part: LoggedBatch) -> FloatArray:
-        """Return the (n, O) discount and redemption cost of each option on what was bought, 0 without a purchase."""
-        paid = part.revenue[:, None] * self._money.rate + self._money.redemption_cost
-        return np.where(part.converted[:, None], paid, 0.0)
-
-    def _outcomes(self, part: LoggedBatch) -> FloatArray:
-        """Return the (n, M) measures."""
-        catalogue, every = self._catalogue, np.arange(len(part))
-        money = catalogue.money_of(part.offer)
-        revenue = np.where(part.converted, part.revenue, 0.0)
-        profit = replace(catalogue.objective, kind="profit").reward(money, every, part.converted, part.revenue, revenue)
-        value = part.reward if catalogue.objective.kind == "reward" else profit
-        spent = revenue * money.rate + np.where(part.converted, money.redemption_cost, 0.0) + money.contact_cost
-        unanswered = np.where(part.converted, 0.0, money.contact_cost)
-        return np.stack([part.converted.astype(np.float64), revenue, value, spent, unanswered], axis=1)
-
-    def _options_of(self, offer: IntArray) -> BoolArray:
-        """Return (n, O): which options the offers have."""
-        options = self._catalogue.options[offer]
-        return np.concatenate([options[:, [d]] == np.arange(size) for d, size in enumerate(self._sizes)], axis=1)
-
-
-def _selection(store: Store, catalogue: Catalogue, options: IncrementLogOptions, now: int) -> LiftSelection:
+def _selection(source: GroupSource, catalogue: Catalogue, options: IncrementLogOptions, now: int) -> LiftSelection:
     """Return the decisions to compare; InputError without a control."""
     baseline = options.baseline or HOLDOUT
     declared = catalogue.groups
-    known = declared.names if declared is not None else tuple(store.decisions.decisions_by_group())
+    known = declared.names if declared is not None else tuple(source.decisions.decisions_by_group(Where()))
     if options.baseline is None and HOLDOUT not in known:
         raise InputError(
-            f"{store.path}: there is no holdout to say what would have been bought anyway; declare one in [groups], or "
-            "name a group that gave everyone one cheap offer with --baseline"
+            f"{source.path}: there is no holdout to say what would have been bought anyway; declare one in [groups], "
+            "or name a group that gave everyone one cheap offer with --baseline"
         )
-    asked = LiftLogOptions(baseline=baseline, groups=options.groups, shares=options.shares, since=options.since)
-    return LiftSelection.of(store, catalogue, asked, now)
+    return LiftSelection.of(source, catalogue, _asked(options, baseline), now)
 
 
-def _served_offer(store: Store, catalogue: Catalogue, selection: LiftSelection) -> int:
+def _asked(options: IncrementLogOptions, baseline: str) -> LiftLogOptions:
+    return LiftLogOptions(baseline=baseline, groups=options.groups, shares=options.shares, since=options.since)
+
+
+def _served_offer(source: GroupSource, catalogue: Catalogue, selection: LiftSelection) -> int:
     """Return the one offer of the control; InputError where it served several."""
     groups = catalogue.groups
     if groups is not None and selection.baseline == HOLDOUT and groups.holdout is not None:
         return groups.holdout
     where = replace(selection.where, groups=(selection.baseline,))
-    ids, offers, counts = store.decisions.tally(where, store.decisions.last_seq())
+    ids, offers, counts = source.decisions.tally(where, source.decisions.last_seq())
     labels = {
-        tuple(store.catalogues.get(number).offer(offer).items()): n
+        tuple(source.catalogues.get(number).offer(offer).items()): n
         for number, offer, n in zip(ids.tolist(), offers.tolist(), counts.tolist(), strict=True)
     }
     if len(labels) > 1:
@@ -265,24 +251,6 @@ def _served_offer(store: Store, catalogue: Catalogue, selection: LiftSelection) 
     if not labels:
         raise InputError(f'the group "{selection.baseline}" has no settled decisions to compare with')
     return int(catalogue.offer_index(dict(next(iter(labels)))))
-
-
-def _pages(store: Store, catalogue: Catalogue, selection: LiftSelection, size: int) -> Iterator[DecisionColumns]:
-    objective = catalogue.objective
-    through, after = store.decisions.last_seq(), 0
-    while True:
-        page = store.decisions.page(
-            objective.event,
-            objective.window,
-            after_seq=after,
-            through_seq=through,
-            limit=size,
-            where=selection.where,
-        )
-        if not len(page):
-            return
-        after = int(page.seq[-1])
-        yield page
 
 
 def _findings(counts: Mapping[str, int], selection: LiftSelection, several: int) -> tuple[Finding, ...]:

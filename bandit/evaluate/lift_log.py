@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from bandit.domain import InProcessRunner
 from bandit.errors import InputError, OfferBanditError
 from bandit.evaluate.diagnostics import notice_findings, sample_ratio
 from bandit.evaluate.group_probabilities import PROBABILITY_PAGE
 from bandit.evaluate.lift import LiftOptions, lift
-from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection
-from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, TrajectoryStream, obstacle, pages_of
-from bandit.evaluate.segments import FactSegmentation
-from bandit.ope.clusters import ClusterIndex
+from bandit.evaluate.lift_reader import LiftQuestion, LiftRead, LiftReader
+from bandit.evaluate.lift_selection import LiftLogOptions, LiftSelection, counted_groups, grouped, stored_groups
+from bandit.evaluate.lift_weights import LIFT_WEIGHTS, LiftWeighting, TrajectoryStream, obstacle
 from bandit.ope.estimate import interval_cells
-from bandit.ope.lift import LiftBatch, LiftTally
 from bandit.tabular import RowTable, Tabular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
-    from bandit.domain import FloatArray, LoggedBatch, Progress
+    from bandit.domain import LogPart, PartRunner, Progress
     from bandit.evaluate.diagnostics import Finding, SampleRatioTest
     from bandit.evaluate.lift import Lift
     from bandit.evaluate.lift_weights import LiftWeights
+    from bandit.evaluate.segments import FactSegmentation
     from bandit.ope.lift import LiftMethod
-    from bandit.store import DecisionColumns, Store
+    from bandit.store import Store
+    from bandit.store.group_counts import GroupSource
+    from bandit.store.paged_log import GroupedLog
     from bandit.tabular import Cell
 
-__all__ = ["LiftLogOptions", "LiftReport", "lift_of"]
+__all__ = ["LiftLogOptions", "LiftReport", "lift_of", "lift_of_parts"]
 
 _BATCH = 16_384
+
+_NO_STATES = (
+    "a dataset does not have the states of the policies, so what each group would have been served is not known; "
+    "compare on the database that it was exported from for narrower intervals"
+)
 
 _METHODS: Mapping[LiftWeights, LiftMethod | None] = {"auto": None, "trajectory": "balanced", "means": "means"}
 """The method of the verdicts where there are weights; None leaves it to their calibration."""
@@ -134,20 +141,62 @@ def lift_of(
     catalogue declares itself, where there is nothing to compare, and where weights are asked for that cannot be had.
     """
     options = options or LiftLogOptions()
-    if options.weights not in LIFT_WEIGHTS:
-        raise InputError(f'there is no way "{options.weights}"; choose from {", ".join(LIFT_WEIGHTS)}')
-    selection = LiftSelection.of(store, catalogue, options, now)
+    _check_weights(options)
+    source = stored_groups(store, catalogue)
+    selection = LiftSelection.of(source, catalogue, options, now)
     why_not = "means were asked for" if options.weights == "means" else obstacle(store, catalogue, selection)
     read = None
     if why_not is None:
         try:
-            read = _tally(store, catalogue, selection, options, progress, batch_size, weighted=True)
+            read = _stored_sums(store, catalogue, selection, options, progress, batch_size, weighted=True)
         except OfferBanditError as fault:
             why_not = str(fault)
+    _require_weights(options, why_not)
+    if read is None:
+        read = _stored_sums(store, catalogue, selection, options, progress, batch_size, weighted=False)
+    return _report(selection, catalogue, options, read, why_not)
+
+
+def lift_of_parts(
+    log: GroupedLog,
+    options: LiftLogOptions | None = None,
+    *,
+    runner: PartRunner | None = None,
+    progress: Progress | None = None,
+    batch_size: int = _BATCH,
+) -> LiftReport:
+    """Return what each group of a dataset's customers earned more than another, by differences of means.
+
+    Decisions and customers are chosen as by `lift_of`; settled are those whose window was over at the last export.
+    The parts are read twice where `runner` says, first for the numbers of customers, and their sums are merged: neither
+    the parts nor the runner change more than the last digits, and the database compared by means says the same. Raises
+    InputError as `lift_of`, and where weights are asked for, which need the states of the policies.
+    """
+    options = options or LiftLogOptions()
+    _check_weights(options)
+    why_not = "means were asked for" if options.weights == "means" else _NO_STATES
+    _require_weights(options, why_not)
+    runner = InProcessRunner() if runner is None else runner
+    source = counted_groups(log, options, runner)
+    selection = LiftSelection.of(source, log.catalogue, options, now=0)
+    read = _sums_of_parts(source, log.catalogue, selection, options, runner, progress, batch_size)
+    return _report(selection, log.catalogue, options, read, why_not)
+
+
+def _check_weights(options: LiftLogOptions) -> None:
+    if options.weights not in LIFT_WEIGHTS:
+        raise InputError(f'there is no way "{options.weights}"; choose from {", ".join(LIFT_WEIGHTS)}')
+
+
+def _require_weights(options: LiftLogOptions, why_not: str | None) -> None:
     if why_not is not None and options.weights == "trajectory":
         raise InputError(f"trajectory weights cannot be computed: {why_not}; compare by means")
-    if read is None:
-        read = _tally(store, catalogue, selection, options, progress, batch_size, weighted=False)
+
+
+def _report(
+    selection: LiftSelection, catalogue: Catalogue, options: LiftLogOptions, read: LiftRead, why_not: str | None
+) -> LiftReport:
+    """Return the comparison of the sums of a selection."""
     several, order = read.several, read.order
     found = lift(
         read.tally,
@@ -190,70 +239,7 @@ def _weighting(found: Lift, asked: LiftWeights, why_not: str | None, largest_dif
     return LiftWeighting(asked, "trajectory", reason, largest_difference)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """The sums of a log, its customers in several groups, the order of its segments, and how well weights fit it."""
-
-    tally: LiftTally
-    several: int
-    order: Mapping[str, tuple[int, int]]
-    largest_difference: float | None
-    left_out: int
-
-
-class _Reader:
-    """Turns pages of stored decisions into batches of lift, without the customers seen in several groups."""
-
-    def __init__(
-        self, selection: LiftSelection, catalogue: Catalogue, facts: Sequence[str], several: frozenset[str]
-    ) -> None:
-        self._log, self._several = selection.log, several
-        self._codes = {name: code for code, name in enumerate(selection.names)}
-        self._counts_rewards = catalogue.objective.kind == "reward"
-        self.customers = ClusterIndex()
-        self._segmentations = [FactSegmentation(catalogue, fact) for fact in dict.fromkeys(facts)]
-        self.met: set[str] = set()
-        self.left_out = 0
-        self.order: dict[str, tuple[int, int]] = {}
-
-    def read(self, page: DecisionColumns, weights: FloatArray | None) -> tuple[LiftBatch, list[tuple[str, LiftBatch]]]:
-        """Return the page as a batch, with its rows' weights if there are any, and the part of it in each segment."""
-        if weights is None:  # a mean of what was earned needs no offer
-            rows, logged = np.arange(len(page)), self._log.every(page)
-        else:
-            rows, logged = self._log.decisions(page, masks=False)
-            weights = weights[rows]
-        self.left_out += len(page) - len(rows)
-        customer, group = page.customer[rows], page.group[rows]
-        single = np.ones(len(rows), dtype=np.bool_)
-        if self._several:
-            single = ~np.fromiter(map(self._several.__contains__, customer), dtype=np.bool_, count=len(rows))
-            self.met.update(customer[~single].tolist())
-            logged, customer, group = logged.take(np.flatnonzero(single)), customer[single], group[single]
-            weights = None if weights is None else weights[single]
-        ids, _ = self.customers.read(customer, len(customer))
-        batch = LiftBatch(
-            reward=logged.reward,
-            group=np.fromiter(map(self._codes.__getitem__, group), dtype=np.int64, count=len(group)),
-            customer=np.empty(0, dtype=np.int64) if ids is None else ids,
-            weights=weights,
-            earned=logged.reward != 0.0 if self._counts_rewards else logged.converted,
-            time=logged.time,
-        )
-        return batch, list(self._segments(batch, logged))
-
-    def _segments(self, batch: LiftBatch, logged: LoggedBatch) -> list[tuple[str, LiftBatch]]:
-        found = []
-        for place, segmentation in enumerate(self._segmentations):
-            codes, names = segmentation.assign(logged.contexts)
-            for code in np.unique(codes).tolist():
-                label = f"{segmentation.fact} = {names[code]}"
-                self.order[label] = (place, code)
-                found.append((label, batch.part(codes == code)))
-        return found
-
-
-def _tally(
+def _stored_sums(
     store: Store,
     catalogue: Catalogue,
     selection: LiftSelection,
@@ -262,22 +248,50 @@ def _tally(
     size: int,
     *,
     weighted: bool,
-) -> _Read:
-    """Return the sums of the log and what was met in it, with trajectory weights or without weights."""
+) -> LiftRead:
+    """Return the sums of a database's log and what was met in it, with trajectory weights or without weights."""
     several = store.decisions.customers_in_several_groups(selection.every_group)
-    through, done = store.decisions.last_seq(), 0
-    reader = _Reader(selection, catalogue, options.by, several)
-    stream = TrajectoryStream(store, catalogue, selection, through, reader.customers) if weighted else None
-    tally = LiftTally(list(selection.shares.values()), weighted=weighted, trajectory=weighted)
-    total = selection.log.n + selection.log.left_out
+    reader = LiftReader(LiftQuestion.of(selection, options), catalogue, several, weighted=weighted)
+    stream = None
+    if weighted:
+        stream = TrajectoryStream(store, catalogue, selection, store.decisions.last_seq(), reader.customers)
+    done, total = 0, selection.log.n + selection.log.left_out
     size = min(size, PROBABILITY_PAGE) if weighted else size  # for progress while states are computed
-    for page in pages_of(store, catalogue, selection.where, through, size):
-        batch, segments = reader.read(page, None if stream is None else stream.of(page))
-        tally.add(batch if options.weeks else replace(batch, time=None))
-        for label, part in segments:
-            tally.segments.setdefault(label, tally.empty()).add(replace(part, time=None))
+    for offers, page in selection.log.pages(size):
+        reader.add(offers, page, None if stream is None else stream.of(page))
         done += len(page)
         if progress is not None:
             progress(done, total)
-    largest = None if stream is None else stream.probabilities.largest
-    return _Read(tally, len(reader.met), reader.order, largest, reader.left_out)
+    return reader.result(None if stream is None else stream.probabilities.largest)
+
+
+def _sums_of_parts(
+    source: GroupSource,
+    catalogue: Catalogue,
+    selection: LiftSelection,
+    options: LiftLogOptions,
+    runner: PartRunner,
+    progress: Progress | None,
+    size: int,
+) -> LiftRead:
+    """Return the sums of a log in parts, merged from those of the parts."""
+    log = grouped(selection.log)
+    several = source.decisions.customers_in_several_groups(selection.every_group)
+    reader = LiftReader(LiftQuestion.of(selection, options), catalogue, several)
+    reader.start(log.pages(size), size)
+    found = runner.map(_read_part, log.parts, progress, reader.question, several, reader.segmentations, size)
+    return reduce(add, found, reader.result())
+
+
+def _read_part(
+    part: LogPart,
+    question: LiftQuestion,
+    several: frozenset[str],
+    segmentations: Sequence[FactSegmentation],
+    size: int,
+) -> LiftRead:
+    log = grouped(part.open())
+    reader = LiftReader(question, log.catalogue, several, segmentations)
+    for offers, page in log.pages(size):
+        reader.add(offers, page)
+    return reader.result()

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import sample_ratio
 from bandit.store import Activation, StoreLog, Where
+from bandit.store.group_counts import GroupCounts, GroupSource
+from bandit.store.paged_log import GroupedLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bandit.catalogue import Catalogue
+    from bandit.domain import LogPart, PartRunner, Progress
     from bandit.evaluate.lift_results import Look
     from bandit.evaluate.lift_weights import LiftWeights
     from bandit.ope.lift import LiftUnit
     from bandit.store import Store
+    from bandit.store.paged_log import PagedLog
+    from bandit.store.translated import LoggedCatalogues
 
 _POLICY = "policy"
 
@@ -58,30 +63,33 @@ class LiftSelection:
     baseline: str
     shares: Mapping[str, float]
     shares_known: bool
-    log: StoreLog
+    log: PagedLog
     where: Where
     every_group: Where
     other_groups: Mapping[str, int]
     other_assignment: int
 
     @staticmethod
-    def of(store: Store, catalogue: Catalogue, options: LiftLogOptions, now: int) -> LiftSelection:
-        """Return what the options select; InputError where that cannot be compared."""
+    def of(source: GroupSource, catalogue: Catalogue, options: LiftLogOptions, now: int) -> LiftSelection:
+        """Return what the options select of the decisions settled at `now`; InputError where nothing can be compared.
+
+        Which decisions of a dataset are settled, it says itself.
+        """
         everything = Where(
             after_time=options.since,
             settled_before=now - catalogue.objective.window,
             activation=Activation.of(catalogue.objective),
         )
-        where = replace(everything, catalogue_ids=same_assignment(store, catalogue))
-        seen = store.decisions.decisions_by_group(where)
-        other = sum(store.decisions.decisions_by_group(everything).values()) - sum(seen.values())
+        where = replace(everything, catalogue_ids=same_assignment(source.catalogues, catalogue))
+        seen = source.decisions.decisions_by_group(where)
+        other = sum(source.decisions.decisions_by_group(everything).values()) - sum(seen.values())
         declared = _declared_shares(catalogue, options.shares)
         every = tuple(declared or sorted(seen))
         compared = {name: seen[name] for name in every if name in seen}
-        _require_two(store, where, compared, other)
+        _require_two(source, where, compared, other)
         every_group = replace(where, groups=every)
-        _require_unweighted(store, every_group)
-        customers, _ = store.decisions.customers_by_group(every_group)
+        _require_unweighted(source, every_group)
+        customers, _ = source.decisions.customers_by_group(every_group)
         baseline = _baseline(options.baseline, every, compared, customers)
         for name in options.groups:
             _require_known(name, every, "group")
@@ -96,7 +104,7 @@ class LiftSelection:
             baseline=baseline,
             shares={name: shares[name] for name in names},
             shares_known=bool(declared),
-            log=StoreLog(store, catalogue, where=where),
+            log=source.open(where),
             where=where,
             every_group=every_group,
             other_groups={name: n for name, n in seen.items() if name not in every},
@@ -104,14 +112,14 @@ class LiftSelection:
         )
 
 
-def same_assignment(store: Store, catalogue: Catalogue) -> tuple[int, ...] | None:
-    """Return the stored versions that assign customers as this catalogue does; None, for all, if it has no groups."""
+def same_assignment(versions: LoggedCatalogues, catalogue: Catalogue) -> tuple[int, ...] | None:
+    """Return the logged versions that assign customers as this catalogue does; None, for all, if it has no groups."""
     groups = catalogue.groups
     if groups is None:
         return None
     wanted, found = (groups.names, groups.shares, groups.salt), []
-    for row in store.catalogues.all():
-        each = store.catalogues.get(row.id).groups
+    for row in versions.all():
+        each = versions.get(row.id).groups
         if each is not None and (each.names, each.shares, each.salt) == wanted:
             found.append(row.id)
     return tuple(found)
@@ -129,33 +137,64 @@ def _declared_shares(catalogue: Catalogue, given: Mapping[str, float] | None) ->
     return dict(given)
 
 
-def _require_two(store: Store, where: Where, compared: Mapping[str, int], other: int) -> None:
+def stored_groups(store: Store, catalogue: Catalogue) -> GroupSource:
+    """Return a database as a source of groups."""
+    return GroupSource(
+        store.path, store.decisions, store.catalogues, lambda where: StoreLog(store, catalogue, where=where)
+    )
+
+
+def counted_groups(
+    log: GroupedLog, options: LiftLogOptions, runner: PartRunner, progress: Progress | None = None
+) -> GroupSource:
+    """Return a log in parts as a source of groups, after counting the decisions and customers of each part."""
+    catalogue = log.catalogue
+    shares = _declared_shares(catalogue, options.shares)
+    where = Where(catalogue_ids=same_assignment(log.catalogues, catalogue), groups=tuple(shares) or None)
+    chosen, total = log.chosen(Where(after_time=options.since)), GroupCounts(where)
+    for found in runner.map(_count_part, chosen.parts, progress, where):
+        total = total + found
+    return GroupSource(log.address, total, log.catalogues, log.chosen)
+
+
+def _count_part(part: LogPart, of_customers: Where) -> GroupCounts:
+    return GroupCounts.of(grouped(part.open()).read_few(), of_customers)
+
+
+def grouped(log: object) -> GroupedLog:
+    """Return a log whose groups are compared part by part; InputError for another log."""
+    if not isinstance(log, GroupedLog):
+        raise InputError("this log does not say part by part who was in which group; export it to a dataset")
+    return log
+
+
+def _require_two(source: GroupSource, where: Where, compared: Mapping[str, int], other: int) -> None:
     """Raise InputError unless two groups have settled decisions."""
     if len(compared) > 1:
         return
-    settled = sum(store.decisions.decisions_by_group(replace(where, activation=None)).values())
-    waiting = sum(store.decisions.decisions_by_group(replace(where, activation=None, settled_before=None)).values())
+    settled = sum(source.decisions.decisions_by_group(replace(where, activation=None)).values())
+    waiting = sum(source.decisions.decisions_by_group(replace(where, activation=None, settled_before=None)).values())
     waiting -= settled
     rest = f"; {waiting:,} are still open (their window has not ended)" if waiting else ""
-    never = settled - sum(store.decisions.decisions_by_group(where).values())
+    never = settled - sum(source.decisions.decisions_by_group(where).values())
     if where.activation is not None and never:
         rest += f'; on {never:,} the event "{where.activation.event}" was never recorded'
     rest += f"; {other:,} were made under another assignment of customers to groups" if other else ""
     if not compared:
-        raise InputError(f"{store.path}: there are no settled decisions of the groups to compare{rest}")
+        raise InputError(f"{source.path}: there are no settled decisions of the groups to compare{rest}")
     ((name, n),) = compared.items()
     raise InputError(
-        f'{store.path}: lift compares groups, and all {n:,} settled decisions are of the group "{name}"{rest}; '
+        f'{source.path}: lift compares groups, and all {n:,} settled decisions are of the group "{name}"{rest}; '
         "declare [groups] in the catalogue, or import a column of groups"
     )
 
 
-def _require_unweighted(store: Store, where: Where) -> None:
+def _require_unweighted(source: GroupSource, where: Where) -> None:
     """Raise InputError where decisions stand for others."""
-    weighted = store.decisions.weighted(where)
+    weighted = source.decisions.weighted(where)
     if weighted:
         raise InputError(
-            f"{store.path}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
+            f"{source.path}: {weighted:,} of the decisions stand for several, since a logger kept a part of them, and "
             "groups are compared by their customers, of whom some may have no decision left; see what a decision of "
             "each group earned with `offer-bandit results --by group`, which weighs them"
         )

@@ -15,7 +15,7 @@ from bandit.printable import counted
 from bandit.store import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bandit.catalogue import Catalogue
     from bandit.domain import FloatArray, IntArray
@@ -186,23 +186,3 @@ def _was_cut(store: Store, versions: tuple[int, ...]) -> bool:
         return False
     firsts = [store.decisions.page("", 0, limit=1, where=where) for where in (Where(), Where(catalogue_ids=versions))]
     return bool((firsts[0].seq == firsts[1].seq).any())
-
-
-def pages_of(
-    store: Store, catalogue: Catalogue, where: Where, through_seq: int, size: int
-) -> Iterator[DecisionColumns]:
-    """Yield the selected decisions in order, at most `size` at a time, with their outcomes."""
-    after = 0
-    while True:
-        page = store.decisions.page(
-            catalogue.objective.event,
-            catalogue.objective.window,
-            after_seq=after,
-            through_seq=through_seq,
-            limit=size,
-            where=where,
-        )
-        if not len(page):
-            return
-        after = int(page.seq[-1])
-        yield page

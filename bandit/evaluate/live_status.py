@@ -144,7 +144,7 @@ class StatusReader:
 
     def __init__(self, store: Store, catalogue: Catalogue) -> None:
         self._store, self._catalogue = store, catalogue
-        versions = same_assignment(store, catalogue)
+        versions = same_assignment(store.catalogues, catalogue)
         self._sizes: GroupSizes = store.activity.group_sizes(versions)
         self._events = store.event_use.counts()
 

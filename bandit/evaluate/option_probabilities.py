@@ -137,6 +137,28 @@ class OptionProbabilities:
         return self._sources[row.id]
 
 
+_NO_STATES = (
+    "a dataset does not have the states of the policies, so what the group would have given the others is not known; "
+    "measure on the database that it was exported from"
+)
+
+
+class UnknownOptions:
+    """Stands in the place of `OptionProbabilities` for a log without the states of its policies: nothing is known."""
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self.personal: frozenset[str] = frozenset()
+        self.unknown = dict.fromkeys(groups, _NO_STATES)
+
+    def read(self, columns: DecisionColumns) -> tuple[AskedOptions | None, ...]:  # noqa: ARG002 - as the other class
+        """Return None for each group."""
+        return (None,) * len(self.unknown)
+
+    def weights(self, name: str, columns: DecisionColumns) -> FloatArray | None:  # noqa: ARG002 - as the other class
+        """Return None: all weights are 1."""
+        return None
+
+
 class _Source:
     """One policy of the store, under its catalogue version, with the groups that were declared there."""
 

@@ -1,20 +1,25 @@
 """The passes of an evaluation over a log in parts: each part adds up its own decisions, and the sums are merged.
 
 What depends on the order of the decisions is not left to the parts: policies learn from the log read straight through,
-the first batch of the log gives the scales of numeric facts, and a model of the propensities is fitted to a sample of
-the log. All sums are of whole customers, so that neither the number of parts nor their order changes more than the
-last digits of the result.
+and the first batch of the log gives the scales of numeric facts. A model of the propensities is fitted here, to a
+sample of the log that is merged from those of the parts. All sums are of whole customers, so that neither the number of
+parts nor their order changes more than the last digits of the result.
 """
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bandit.errors import InputError
 from bandit.evaluate.diagnostics import LogDiagnostics
 from bandit.evaluate.evaluator import Evaluator
+from bandit.evaluate.propensity.estimated import choice_sample, sample_seed
 from bandit.evaluate.split import split_log
 
 if TYPE_CHECKING:
@@ -22,8 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
+    from bandit.catalogue import Catalogue
     from bandit.domain import Log, LogPart, PartRunner, Progress
     from bandit.evaluate.evaluator import EvaluationInputs, EvaluationSums
+    from bandit.evaluate.propensity.sample import ChoiceSample
     from bandit.evaluate.request import EvaluationRequest
     from bandit.evaluate.rewards.cross_fitting import FittedRewards, RewardFit
     from bandit.evaluate.segments import Segments
@@ -48,6 +55,11 @@ class PartPasses:
     runner: PartRunner
     split: float | None
     advance: Callable[[int], None]
+
+    def sample_choices(self, request: EvaluationRequest, *, outside: bool) -> ChoiceSample:
+        """Return the sample of the whole log that propensities are estimated from, merged from those of the parts."""
+        asked = (request.catalogue, request.batch_size, sample_seed(np.random.default_rng(1)), outside, self.split)
+        return reduce(add, self.runner.map(_sample_part, self.parts, self._progress(), *asked))
 
     def fit_rewards(self, fit: RewardFit) -> FittedRewards:
         """Return the reward models of the whole log, merged from those of the parts."""
@@ -89,6 +101,12 @@ def _learn_part(part: LogPart, fit: RewardFit, split: float | None) -> FittedRew
     # A runner of this process gives the same object to each part.
     own = replace(fit, untrained=copy.deepcopy(fit.untrained))
     return own.learn(_opened(part, split), _unheard)
+
+
+def _sample_part(
+    part: LogPart, catalogue: Catalogue, size: int, seed: int, outside: bool, split: float | None
+) -> ChoiceSample:
+    return choice_sample(_opened(part, split), catalogue, size, seed, outside=outside)
 
 
 def _judge_part(part: LogPart, judgement: Judgement, split: float | None) -> tuple[EvaluationSums, LogDiagnostics]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bandit.evaluate.diagnostics import Finding, LogDiagnosis, TargetSupport
     from bandit.evaluate.diagnostics.cures import Cure
     from bandit.evaluate.propensity.calibration import PropensityFit
+    from bandit.evaluate.resampled import ResampledCoverage
     from bandit.evaluate.segments import Segment
     from bandit.evaluate.verdict import Verdict
     from bandit.ope import Estimate
@@ -122,6 +123,7 @@ class Evaluation(Tabular):
     `propensities` about the model of the logging policy where propensities were estimated; `findings` are those of
     both. `segments` is the same evaluation within parts of the log. `outside` of the decisions have an offer that no
     policy of the catalogue can choose: each policy makes them with probability 0, and they count all the same.
+    `calibration` says how often the intervals held the log's own values in resamples of its customers, where asked for.
     """
 
     n: int
@@ -138,6 +140,7 @@ class Evaluation(Tabular):
     rows: tuple[PolicyEvaluation, ...]
     segments: tuple[Segment, ...]
     outside: int = 0
+    calibration: ResampledCoverage | None = None
 
     @property
     def numbers(self) -> NumberFormat:
@@ -212,6 +215,7 @@ class Evaluation(Tabular):
             "findings": [each.to_dict() for each in self.findings],
             "policies": [each.to_dict() for each in self.rows],
             "segments": [each.to_dict() for each in self.segments],
+            **({} if self.calibration is None else {"calibration": self.calibration.to_dict()}),
         }
 
 

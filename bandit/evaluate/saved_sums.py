@@ -1,7 +1,8 @@
 """What parts of a log were added up to as bytes, of one version: written anywhere, read and merged later.
 
-The sums of parts whose customers differ add with `+`: `EvaluationSums`, `LogDiagnostics`, sealed tallies, `NewtonSums`.
-The bytes hold plain values and arrays, never code; they are read by the version that wrote them alone.
+The sums of parts whose customers differ add with `+`: `EvaluationSums`, `LogDiagnostics`, `NewtonSums`, sealed `Tally`
+and `LiftTally`, `IncrementTally`, `LogRewards`, and the `ChoiceSample` that a model of propensities is fitted to. The
+bytes hold plain values and arrays, never code; they are read by the version that wrote them alone.
 """
 
 from __future__ import annotations
@@ -26,13 +27,20 @@ from bandit.evaluate.diagnostics.labels import OfferLabels
 from bandit.evaluate.diagnostics.maturity import MaturityCounts
 from bandit.evaluate.diagnostics.propensities import InversePropensitySums
 from bandit.evaluate.diagnostics.undeclared import UndeclaredSums
+from bandit.evaluate.distinct_masks import DistinctMasks
 from bandit.evaluate.evaluator import CandidateSums, EvaluationSums
 from bandit.evaluate.propensity.overlap import TargetOverlap
+from bandit.evaluate.propensity.sample import ChoiceRows, ChoiceSample
 from bandit.evaluate.segments import FactSegmentation, Segments, SegmentSums
 from bandit.models.newton_sums import NewtonSums
 from bandit.ope import ESTIMATORS, Tally
 from bandit.ope.bounds import ObservedBounds
 from bandit.ope.group_moments import GroupMoments
+from bandit.ope.incremental import IncrementTally
+from bandit.ope.incremental.blocks import BlockSums
+from bandit.ope.lift import LiftSums, LiftTally
+from bandit.ope.lift.sums import SealedCustomers
+from bandit.ope.reward_variance import LogRewards, RewardSums
 from bandit.ope.sums import Moments, RowSums, WeightMoments
 from bandit.policies.state import READING_FAULTS
 
@@ -45,19 +53,29 @@ _CLASSES: dict[str, type[Any]] = {
     each.__name__: each
     for each in (
         CandidateSums,
+        BlockSums,
         ChoiceCounts,
+        ChoiceRows,
+        ChoiceSample,
+        DistinctMasks,
         EvaluationSums,
         FactSegmentation,
         GroupMoments,
+        IncrementTally,
         InversePropensitySums,
+        LiftSums,
+        LiftTally,
         LogDiagnostics,
+        LogRewards,
         MaturityCounts,
         Moments,
         NewtonSums,
         ObservedBounds,
         PolicyContrast,
         RepeatCounts,
+        RewardSums,
         RowSums,
+        SealedCustomers,
         SegmentSums,
         Segments,
         SelfTestSums,
@@ -70,10 +88,17 @@ _CLASSES: dict[str, type[Any]] = {
     )
 }
 
-# Made again from the estimators when a tally is read.
-_TALLY_DERIVED = {"_terms", "_cached"}
+# Made again when the sums are read: from the estimators, or empty since the sums are sealed.
+_DERIVED: dict[type[Any], frozenset[str]] = {
+    Tally: frozenset({"_terms", "_cached"}),
+    LiftSums: frozenset({"_by_customer", "_last_weights", "_cached"}),
+    ChoiceSample: frozenset({"_before", "_closed"}),
+    DistinctMasks: frozenset({"_numbers"}),
+}
 
-SavedSums: TypeAlias = EvaluationSums | LogDiagnostics | Tally | NewtonSums
+SavedSums: TypeAlias = (
+    EvaluationSums | LogDiagnostics | Tally | NewtonSums | LiftTally | IncrementTally | LogRewards | ChoiceSample
+)
 
 
 def dump_sums(sums: SavedSums) -> bytes:
@@ -157,9 +182,10 @@ class _Writer:
             return {"fact": value.name}
         name = type(value).__name__
         if _CLASSES.get(name) is type(value):
-            fields = _fields(value)
-            if isinstance(value, Tally):
-                fields = {key: each for key, each in fields.items() if key not in _TALLY_DERIVED}
+            if isinstance(value, LiftSums) and not value.is_sealed:
+                raise InputError("sums of lift that are not sealed cannot be written; seal them first")
+            derived = _DERIVED.get(type(value), frozenset())
+            fields = {key: each for key, each in _fields(value).items() if key not in derived}
             return {"object": name, "fields": {key: self.plain(each) for key, each in fields.items()}}
         named = getattr(value, "name", None)
         if named in ESTIMATORS and ESTIMATORS[named] == value:
@@ -199,14 +225,31 @@ class _Reader:
 
     def _object(self, made: type[Any], fields: Mapping[str, object]) -> object:
         values = {key: self.value(each) for key, each in fields.items()}
-        found: object = object.__new__(made)
-        if made is Tally:
-            found = Tally(values["policies"], values["estimators"])
-            if values.keys() != _fields(found).keys() - _TALLY_DERIVED:
-                raise ValueError("its tally has other fields")
+        found = self._empty(made, values)
+        derived = _DERIVED.get(made)
+        if derived is not None and values.keys() != _fields(found).keys() - derived:
+            raise ValueError(f"its {made.__name__} has other fields")
         for key, each in values.items():
             object.__setattr__(found, key, each)
+        if isinstance(found, ChoiceSample):
+            found.close()
         return found
+
+    @staticmethod
+    def _empty(made: type[Any], values: Mapping[str, Any]) -> object:
+        """Return an object of a class without its sums."""
+        if made is Tally:
+            return Tally(values["policies"], values["estimators"])
+        if made is LiftSums:
+            return LiftSums(values["shares"], weighted=values["weighted"], trajectory=values["trajectory"])
+        if made is ChoiceSample:
+            return ChoiceSample(values["most"], values["seed"])
+        if made is DistinctMasks:
+            masks = DistinctMasks()
+            for mask in values["_masks"]:
+                masks.number(mask[None, :])
+            return masks
+        return object.__new__(made)
 
 
 def _fields(value: object) -> dict[str, object]:

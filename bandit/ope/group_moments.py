@@ -17,6 +17,8 @@ from bandit.domain.mixed_numbers import mixed
 from bandit.ope.sums import SUM_BLOCKS, Moments, Summary
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from bandit.domain import FloatArray
     from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.ope.sums import ClusterSums
@@ -44,6 +46,12 @@ class GroupMoments:
         for ids, table in sums.in_order():
             found = found + _of_clusters(table, hashes[ids])
         return GroupMoments(sums.n, found.groups, found.moments, found.blocks, found.keys)
+
+    @staticmethod
+    def of_rows(terms: FloatArray, hashes: UnsignedArray) -> GroupMoments:
+        """Return the moments of (p, k) terms of k <= SUM_BLOCKS rows, each its own cluster, from the hashes (k,)."""
+        found = _of_clusters(np.concatenate([np.ones((1, len(hashes))), terms]).T, hashes)
+        return GroupMoments(len(hashes), found.groups, found.moments, found.blocks, found.keys)
 
     @staticmethod
     def empty(p: int) -> GroupMoments:
@@ -81,6 +89,16 @@ class GroupMoments:
             0.0 if extra is None else extra.largest,
             0.0 if extra is None else extra.squares,
         )
+
+    def resampled(self, rng: Generator) -> GroupMoments:
+        """Return the moments of as many blocks, drawn from these with replacement; each counts as one cluster.
+
+        Blocks without clusters, of which there are some where clusters share blocks, are not drawn.
+        """
+        used = np.flatnonzero(self.blocks[0] > 0.0)
+        drawn = self.blocks[:, used[rng.integers(len(used), size=len(used))]]
+        moments = Moments.of(drawn[1:] / drawn[0], drawn[0])
+        return GroupMoments(self.n, len(used), moments, drawn, np.arange(len(used), dtype=np.uint64))
 
     def _hashed(self) -> FloatArray:
         """Return the (1 + p, SUM_BLOCKS) blocks in which the hashes put the clusters."""

@@ -23,6 +23,9 @@ DRAWS = 100_000
 
 _SEED = 1987
 
+_ROUNDING = 1e-12
+"""An eigenvalue of a correlation matrix below it is 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Simultaneous:
@@ -59,7 +62,8 @@ class MaxT:
         covariance = gradients @ statistics[0].summary.scatter @ gradients.T
         scale = np.sqrt(np.diagonal(covariance))
         values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        # The differences of three groups have two dimensions: what is left of the third is rounding, whose root is not.
+        root = vectors * np.sqrt(np.where(values > _ROUNDING, values, 0.0))
         rng = np.random.default_rng(_SEED)
         largest = np.empty(DRAWS)
         at_once = max((1 << 20) // len(used), 1)

@@ -121,6 +121,19 @@ class Tally:
         sealed._sums, sealed._observed = GroupMoments.of(self._sums, hashes), self._observed
         return sealed
 
+    @np.errstate(over="ignore", invalid="ignore")
+    def resampled(self, rng: np.random.Generator) -> Tally:
+        """Return a tally of as many clusters, drawn from these with replacement; InputError unless it is sealed.
+
+        Of more than a few thousand clusters, blocks of whole clusters are drawn (`GroupMoments`). Ranges of weights and
+        rewards stay those of all rows.
+        """
+        if not isinstance(self._sums, GroupMoments):
+            raise InputError("the log names no customers, so they cannot be resampled; give a log with customers")
+        drawn = Tally(self.policies, self.estimators)
+        drawn._sums, drawn._observed = self._sums.resampled(rng), self._observed
+        return drawn
+
     def estimates(
         self,
         policy: int = 0,

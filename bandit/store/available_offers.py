@@ -44,6 +44,10 @@ class AvailableOffers:
         """Say whether it depends on the facts which of the decisions under these versions have available offers."""
         return self._reads_facts and bool(self._others(catalogue_ids).any())
 
+    def decisions(self, page: DecisionColumns) -> tuple[IntArray, LoggedBatch]:
+        """Return the rows of a page whose offer the catalogue has, and these decisions without eligible sets."""
+        return self._translation.decisions(page, masks=False)
+
     def inside(self, page: DecisionColumns) -> tuple[IntArray, LoggedBatch]:
         """Return the rows of a page whose offer is available, and these decisions as a batch."""
         rows, batch = self._translation.decisions(page)

@@ -12,6 +12,7 @@ from tests.cli.conftest import FILES, imported_example, run
 
 pytest.importorskip("pyarrow")
 
+GROUPS = "policy=0.8,rules=0.2"
 ASK = ("--policy", "uniform", "--baseline", "logged", "--json")
 
 
@@ -75,6 +76,66 @@ def _customer():
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status", "log"),
+        ("guardrails", "log"),
+        ("why", "log", "first"),
+        ("decide", "log", "anna"),
+        ("record", "log", "first", "purchase"),
+        ("learn", "log", "--policy", "thompson"),
+        ("kill", "log"),
+        ("half-life", "log"),
+        ("exploration", "log"),
+        ("verify", "log"),
+        ("anchor", "log"),
+        ("rebuild", "log"),
+        ("backup", "log", "copy.db"),
+        ("retain", "log", "--older-than", "30d", "--yes"),
+        ("export-customer", "log", "anna"),
+        ("export", "log", "log.parquet"),
+        ("serve", "log"),
+        ("dashboard", "log"),
+        ("import", "log", "log.csv", *FILES),
+    ],
+)
+def test_what_needs_the_policies_of_a_database_says_so(capsys, arguments):
+    ran = run(capsys, *arguments)
+    assert ran.code == 2
+    assert "log: is a dataset, which has a log's decisions and outcomes but not its policies; this needs the" in ran.err
+
+
+def test_a_dataset_is_examined_and_what_is_damaged_is_named(capsys):
+    ran = run(capsys, "doctor", "log", "--json").json
+    assert ran["ok"]
+    assert (ran["dataset"]["decisions"], ran["dataset"]["partitions"], ran["dataset"]["files"]) == (300, 2, 4)
+    assert ran["notes"][-1] == "customers are stored in the clear in log"
+    first, second = sorted(Path("log").rglob("decisions*.parquet"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-1])
+    (second.parent / "decisions-1-0a0a0a0a.parquet").write_bytes(b"left by an export that was killed")
+    found = run(capsys, "doctor", "log", "--json")
+    assert found.code == 2
+    assert "is not there" in found.json["problems"][0]
+    assert "is not as it was written" in found.json["problems"][1]
+    assert "1 file in log are of no finished export" in found.json["notes"][0]
+
+
+def test_an_audience_is_searched_in_a_dataset_as_in_its_database(capsys):
+    asked = ("--baseline", "logged", "--json")
+    one, other = (run(capsys, "audience", each, *asked).json for each in ("log", "offers.db"))
+    assert one == other
+
+
+def test_intervals_are_checked_on_the_dataset_that_was_evaluated(capsys):
+    found = run(capsys, "evaluate", "log", *ASK, "--calibrate", "100").json["calibration"]
+    assert {row["of"] for row in found["rows"]} == {"value", "difference"}
+    assert all(row["resamples"] == 100 for row in found["rows"])
+    ran = run(capsys, "evaluate", "log", *ASK[:-1], "--calibrate", "100")
+    assert "Calibration: 100 samples of the log's customers were judged" in ran.out
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("export", "offers.db", "log"), "is a dataset of 300 decisions already; --since last adds what is new"),
@@ -90,8 +151,17 @@ def _customer():
         (("evaluate", "empty", *ASK), "is no dataset: it has no _offer_bandit.json"),
         (("evaluate", "offers.db", *ASK, "--cluster", "local"), "--cluster is for datasets"),
         (("evaluate", "log", *ASK, "--cluster", "here"), 'there is no cluster "here"'),
-        (("lift", "log"), "lift needs a database"),
-        (("incrementality", "log"), "incrementality needs a database"),
+        (("lift", "log"), "all 300 settled decisions are of the group"),
+        (("incrementality", "log"), "there is no holdout to say what would have been bought anyway"),
+        (("lift", "log.csv", *FILES[:2]), "lift needs a database or a dataset"),
+        (("lift", "log", "--weights", "trajectory"), "a dataset does not have the states of the policies"),
+        (("lift", "offers.db", "--cluster", "local"), "--cluster is for datasets"),
+        (("incrementality", "offers.db", "--cluster", "local"), "--cluster is for datasets"),
+        (("plan", "catalogue.toml", "--from", "offers.db", "--groups", GROUPS, "--cluster", "off"), "is for datasets"),
+        (("evaluate", "log", *ASK, "--calibrate", "7"), "7 resamples were asked for; give 100 to 100,000"),
+        (("import", "new.db", "log", "--catalogue", "catalogue.toml"), "import reads log files; a dataset is read as"),
+        (("catalogue", "diff", "log", "catalogue.toml"), "log: is a directory; give a catalogue (TOML) or a database"),
+        (("doctor", "empty"), "empty: is no dataset"),
         (("erase", "empty", "anna", "--yes"), "is no dataset"),
     ],
 )

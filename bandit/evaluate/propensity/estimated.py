@@ -23,7 +23,7 @@ from bandit.ope.clusters import ClusterIndex
 from bandit.printable import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.random import Generator
 
@@ -88,23 +88,34 @@ class EstimatedPropensities:
         """
         if folds < 2:
             raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 2 if unsure")
-        most = int(np.clip(MAX_CELLS // catalogue.n_offers, MIN_ROWS, MAX_ROWS))
-        sample = ChoiceSample(most, np.random.default_rng(1) if rng is None else rng)
         every = log.n + log.left_out
-        keys, total = ClusterIndex("fold"), 2 * every
-        done = 0
-        for batch in _choices_of(log, size):
-            sample.add(batch, keys.read_batch(batch.contexts)[1])
-            done += len(batch)
-            if progress is not None:
-                progress(done, total)
+        read = None if progress is None else (lambda done: progress(done, 2 * every))
+        seed = sample_seed(np.random.default_rng(1) if rng is None else rng)
+        sample = choice_sample(log, catalogue, size, seed, outside=log.left_out > 0, progress=read)
+        fitted = None if progress is None else (lambda share: progress(every + int(share * every), 2 * every))
+        return EstimatedPropensities.of_sample(sample, catalogue, folds, outside=log.left_out > 0, progress=fitted)
+
+    @staticmethod
+    def of_sample(
+        sample: ChoiceSample,
+        catalogue: Catalogue,
+        folds: int = 2,
+        *,
+        outside: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> EstimatedPropensities:
+        """Estimate the propensities of a log from the sample of it, which parts of the log may have merged.
+
+        With `outside` the sample has decisions whose offer no policy can choose (`choice_sample`). `progress` is called
+        with the share that is done. InputError as `fit`.
+        """
         rows = sample.result()
         if not len(rows):
             raise InputError("the log has no decisions to estimate propensities from; import some first")
         columns = FactColumns(catalogue, rows.contexts)
         choices = ObservedChoices(columns.of(rows.contexts), rows.offer, rows.masks, rows.which, rows.weight)
         offers = offer_effects(Encoder(catalogue, pairs=False).offers.main)
-        if log.left_out:
+        if outside:
             offers = np.pad(offers, (0, 1))
             offers[-1, -1] = 1.0
         fold = np.floor(rows.shares * folds)
@@ -118,13 +129,13 @@ class EstimatedPropensities:
                 )
             models.append(_fitted(choices.take(train), (rows.shares * folds % 1.0)[train], offers))
             if progress is not None:
-                progress(every + (place + 1) * every // (folds + 1), total)
+                progress((place + 1) / (folds + 1))
         scores = OutOfFoldScores(choices, fold, models)
         softmax = scores.best_shape()
         quality = scores.fit_quality(softmax, sample.n_seen, agreement(choices.x, rows.which, rows.shares, rows.offer))
         if progress is not None:
-            progress(total, total)
-        return EstimatedPropensities(columns, models, softmax, quality, outside=log.left_out > 0)
+            progress(1.0)
+        return EstimatedPropensities(columns, models, softmax, quality, outside=outside)
 
     def probabilities(self, contexts: Contexts, eligible: BoolArray, shares: FloatArray) -> FloatArray:
         """Return the (n, N) probabilities: above 0 where eligible and 0 elsewhere.
@@ -150,9 +161,38 @@ class EstimatedPropensities:
         return np.where(np.isnan(batch.propensity), own, batch.propensity)
 
 
-def _choices_of(log: Log, size: int) -> Iterator[LoggedBatch]:
+def sample_seed(rng: Generator) -> int:
+    """Return the seed of a sample."""
+    return int(rng.integers(2**63))
+
+
+def choice_sample(
+    log: Log,
+    catalogue: Catalogue,
+    size: int,
+    seed: int,
+    *,
+    outside: bool,
+    progress: Callable[[int], None] | None = None,
+) -> ChoiceSample:
+    """Return the sample of a log, or of a part of one, that propensities are estimated from.
+
+    With `outside`, where the whole log left decisions out, they are chosen from one more offer, which stands for
+    theirs. `progress` is called with the number of decisions read.
+    """
+    most = int(np.clip(MAX_CELLS // catalogue.n_offers, MIN_ROWS, MAX_ROWS))
+    sample, keys, done = ChoiceSample(most, seed), ClusterIndex("fold"), 0
+    for batch in _choices_of(log, size, outside=outside):
+        sample.add(batch, *keys.read_batch(batch.contexts))
+        done += len(batch)
+        if progress is not None:
+            progress(done)
+    return sample
+
+
+def _choices_of(log: Log, size: int, *, outside: bool) -> Iterator[LoggedBatch]:
     """Yield the decisions of a log; where it left some out, with one more offer, which stands for theirs."""
-    if not log.left_out:
+    if not outside:
         yield from log.batches(size)
         return
     for batch in log.batches(size):

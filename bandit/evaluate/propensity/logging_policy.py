@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bandit.domain import FloatArray, Log, LoggedBatch
     from bandit.evaluate.propensity.calibration import PropensityFit
+    from bandit.evaluate.propensity.sample import ChoiceSample
     from bandit.evaluate.request import EvaluationRequest
 
 _EXACT = 1e-9
@@ -95,15 +96,23 @@ class EstimatedLoggingPolicy:
 
 
 def logging_policy(
-    log: Log, request: EvaluationRequest, rng: Generator, advance: Callable[[int], None]
+    log: Log,
+    request: EvaluationRequest,
+    rng: Generator,
+    advance: Callable[[int], None],
+    sample: ChoiceSample | None = None,
 ) -> tuple[LoggingPolicy, PropensityFit | None]:
     """Return the source of the logging probabilities, and how good it is where it is a model fitted to the log.
 
-    `advance` is called with the number of decisions of the log where a model is fitted.
+    `advance` is called with the number of decisions of the log where a model is fitted; with the `sample` of a log in
+    parts nothing is read.
     """
     if request.estimated:
-        model = EstimatedPropensities.fit(log, request.catalogue, folds=request.folds, size=request.batch_size)
-        advance(log.n)
+        if sample is None:
+            model = EstimatedPropensities.fit(log, request.catalogue, folds=request.folds, size=request.batch_size)
+            advance(log.n)
+        else:
+            model = EstimatedPropensities.of_sample(sample, request.catalogue, request.folds, outside=log.left_out > 0)
         return EstimatedLoggingPolicy(model, request.replace_known), model.fit_quality
     policy = request.logging
     if policy is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["row", "time", "customer", "group", "policy", "catalogue", "offer", "propensity", "weight", ELIGIBLE]
 _FEW_COLUMNS = ["row", "time", "policy", "catalogue", "offer", "propensity"]
+_GROUP_COLUMNS = [*_FEW_COLUMNS, "customer", "group", "weight"]
+
+BlockColumns: TypeAlias = Literal["all", "groups", "few"]
+"""What is read of decisions: all, all but facts and eligible sets, or these without customers, groups and weights."""
 
 
 class DatasetBlocks:
@@ -46,13 +50,17 @@ class DatasetBlocks:
         self._contexts = BlockContexts(catalogue)
         self.offers = AvailableOffers(self, CatalogueTranslation(self, catalogue, contexts=self._contexts))
 
-    def read(self, *, facts: bool = True, events: bool = True) -> Iterator[tuple[DecisionColumns, LoggedOutcomes]]:
+    def read(
+        self, which: BlockColumns = "all", *, events: bool = True
+    ) -> Iterator[tuple[DecisionColumns, LoggedOutcomes]]:
         """Yield the decisions in the order of the log with their outcomes; a page can be translated until the next.
 
-        Without `facts` they have no facts, customers and eligible sets, without `events` no outcomes.
+        Without `events` they have no outcomes.
         """
         with closing(BlockReader(self._folder, self._manifest)) as reader:
-            columns = [*_COLUMNS, *self._contexts.columns(self._manifest)] if facts else _FEW_COLUMNS
+            columns = _FEW_COLUMNS if which == "few" else _GROUP_COLUMNS
+            if which == "all":
+                columns = [*_COLUMNS, *self._contexts.columns(self._manifest)]
             for table in reader.blocks(columns):
                 rows = table.column("row").to_numpy()
                 found = reader.events(int(rows[0]), int(rows[-1])) if events else reader.events(1, 0)
@@ -60,7 +68,7 @@ class DatasetBlocks:
                 objective = self._catalogue.objective
                 outcomes = logged_outcomes(rows, times, found, objective, Activation.of(objective))
                 self.decisions.load(rows, outcomes.stage)
-                yield self._columns(table, rows, times, outcomes, facts=facts), outcomes
+                yield self._columns(table, rows, times, outcomes, which), outcomes
 
     def _columns(
         self,
@@ -68,21 +76,18 @@ class DatasetBlocks:
         rows: IntArray,
         times: IntArray,
         outcomes: LoggedOutcomes,
-        *,
-        facts: bool,
+        which: BlockColumns,
     ) -> DecisionColumns:
         n = len(rows)
         none: Any = np.broadcast_to(np.array(None, dtype=object), n)
-        zero = np.zeros(n, dtype=np.int64)
+        sets = zero = np.zeros(n, dtype=np.int64)
         catalogue_id = table.column("catalogue").cast("int64").to_numpy()
-        customer = group = none
-        sets, weight = zero, np.ones(n)
-        if facts:
+        customer, group, weight = none, none, np.ones(n)
+        if which != "few":
             customer, group = _texts(table.column("customer")), _texts(table.column("group"))
-            sets, weight = (
-                self.eligible_sets.load(catalogue_id, table.column(ELIGIBLE)),
-                numbers_of(table.column("weight")),
-            )
+            weight = numbers_of(table.column("weight"))
+        if which == "all":
+            sets = self.eligible_sets.load(catalogue_id, table.column(ELIGIBLE))
             self._contexts.load(table, customer, self._manifest)
         return DecisionColumns(
             seq=rows,

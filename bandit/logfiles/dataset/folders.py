@@ -258,12 +258,17 @@ def is_address(path: str | Path) -> bool:
     return _ADDRESS.match(str(path)) is not None
 
 
+def file_hash() -> hashlib.blake2b:
+    """Return a new hash of a file's bytes, blake2b of 128 bits."""
+    return hashlib.blake2b(digest_size=16)
+
+
 class HashingFile:
     """A file being written whose bytes are counted and hashed on the way."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = file_hash()
         self.n_bytes = 0
 
     @property

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bandit.catalogue import Catalogue
-from bandit.domain import DecisionLabels, OutsideReason
+from bandit.domain import OutsideReason
 from bandit.errors import InputError
-from bandit.logfiles.dataset.blocks import DatasetBlocks
+from bandit.logfiles.dataset.blocks import BlockColumns, DatasetBlocks, DatasetCatalogues
 from bandit.logfiles.dataset.folders import folder_of
 from bandit.logfiles.dataset.manifest import DECISIONS, MANIFEST_NAME, read_manifest
 from bandit.printable import plain
-from bandit.store import Activation
+from bandit.store import Activation, Where
 from bandit.store.available_offers import Reason, most_first
-from bandit.store.log import decision_labels
+from bandit.store.paged_log import GroupedLog, LogCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bandit.domain import BoolArray, IntArray, LoggedBatch
+    from bandit.domain import BoolArray
     from bandit.logfiles.dataset.folders import DatasetFolder
     from bandit.logfiles.dataset.manifest import DatasetManifest
     from bandit.logfiles.dataset.outcomes import LoggedOutcomes
@@ -32,25 +32,13 @@ if TYPE_CHECKING:
     from bandit.store.available_offers import AvailableOffers
 
 
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    """Numbers of decisions: with an offer that the catalogue has, with another, still open, and not activated."""
-
-    n: int
-    left_out: int
-    still_open: int
-    not_activated: int
-    unknown: int
-    outside: tuple[OutsideReason, ...]
-
-
-class DatasetLog:
+class DatasetLog(GroupedLog):
     """A `bandit.domain.PartitionedLog` of a dataset; made by `open_log` and `DatasetPart.open`.
 
     Offers, facts and rewards are those of `catalogue`, as a database's log has them: see `StoreLog`. Decisions whose
     window was not over when the last export was made are left out, unless they are closed: `still_open` counts them.
-    With `policy_id` the log has the decisions of that policy alone. Memory: a block of about 65,536 decisions, or a row
-    group of each partition.
+    `where` is its filter: its policy, groups, catalogue versions and times. Memory: a block of about 65,536 decisions,
+    or a row group of each partition.
     """
 
     def __init__(
@@ -59,18 +47,23 @@ class DatasetLog:
         manifest: DatasetManifest,
         catalogue: Catalogue | None = None,
         *,
-        policy_id: int | None = None,
+        where: Where | None = None,
     ) -> None:
         """Use the catalogue that the dataset was written with unless another is given. Nothing is read."""
-        self._folder, self._manifest, self._policy_id = folder, manifest, policy_id
+        self._folder, self._manifest = folder, manifest
         self._catalogue = manifest.catalogue() if catalogue is None else catalogue
-        self._activation = Activation.of(self._catalogue.objective)
-        self._before = manifest.until - self._catalogue.objective.window
-        policies = {int(number): label for number, label in manifest.policies.items()}
-        if policy_id is not None and policy_id not in policies:
-            known = ", ".join(str(number) for number in sorted(policies) if number >= 0) or "none"
+        window, activation = self._catalogue.objective.window, Activation.of(self._catalogue.objective)
+        given = Where() if where is None else where
+        self.where = replace(given, settled_before=manifest.until - window, activation=activation)
+        self._labels = {int(number): label for number, label in manifest.policies.items()}
+        policy_id = given.policy_id
+        if policy_id is not None and policy_id not in self._labels:
+            known = ", ".join(str(number) for number in sorted(self._labels) if number >= 0) or "none"
             raise InputError(f"{folder.address}: no policy {policy_id} has decided in this log; known are {known}")
-        self._labels = policies
+
+    def chosen(self, where: Where) -> DatasetLog:
+        """Return the log of the decisions that a filter leaves; settled are those that are in this log."""
+        return DatasetLog(self._folder, self._manifest, self._catalogue, where=where)
 
     @property
     def address(self) -> str:
@@ -98,39 +91,14 @@ class DatasetLog:
         return self._catalogue
 
     @property
-    def n(self) -> int:
-        """The number of decisions that `batches` yields."""
-        return self._tally.n
-
-    @property
-    def left_out(self) -> int:
-        """The number of decisions whose offer no policy of the catalogue can choose; `outside` yields them."""
-        return self._tally.left_out
-
-    @property
-    def outside_reasons(self) -> tuple[OutsideReason, ...]:
-        """Why no policy can choose the offers of the `left_out` decisions, with their numbers."""
-        return self._tally.outside
-
-    @property
-    def still_open(self) -> int:
-        """The number of decisions left out since their window was not over at the last export."""
-        return self._tally.still_open
-
-    @property
     def activation(self) -> str | None:
         """The event without which a decision is left out, None where none is."""
-        return None if self._activation is None else self._activation.event
-
-    @property
-    def not_activated(self) -> int:
-        """The number of decisions, not still open, that are left out since they were never activated."""
-        return self._tally.not_activated
+        return None if self.where.activation is None else self.where.activation.event
 
     @property
     def propensities_known(self) -> bool:
         """Whether all decisions that `batches` yields have a propensity."""
-        return not any(file.unknown for run in self._manifest.runs for file in run.files) or not self._tally.unknown
+        return not any(file.unknown for run in self._manifest.runs for file in run.files) or not self.counts.unknown
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -149,43 +117,25 @@ class DatasetLog:
         """The partitions that have decisions, in their order."""
         numbers = sorted({file.partition for run in self._manifest.runs for file in run.files})
         parts = (
-            DatasetPart(self._folder, self._manifest.only(number), self._catalogue.to_dict(), self._policy_id, number)
+            DatasetPart(self._folder, self._manifest.only(number), self._catalogue.to_dict(), self.where, number)
             for number in numbers
         )
         return tuple(part for part in parts if part.manifest.rows)
 
-    def batches(self, size: int = 65_536) -> Iterator[LoggedBatch]:
-        """Yield the decisions in the order of the log, at most `size` at a time, never an empty batch.
+    @property
+    def catalogues(self) -> DatasetCatalogues:
+        """The catalogue versions under which its decisions were made."""
+        return DatasetCatalogues(self._manifest, self._catalogue)
+
+    def policy_labels(self) -> dict[int, str]:
+        """Return the label of each policy, by its number."""
+        return self._labels
+
+    def pages(self, size: int) -> Iterator[tuple[AvailableOffers, DecisionColumns]]:
+        """Yield the decisions of the filter in the order of the log, whatever their offer.
 
         Raises InputError for a size below 1, LogFileError where the files are not those of the manifest.
         """
-        for batch, _ in self.labelled(size):
-            yield batch
-
-    def labelled(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
-        """Yield the batches with the group of each customer, and the kind and number of each policy."""
-        for offers, page in self._pages(size):
-            rows, batch = offers.inside(page)
-            if len(batch):
-                kept = page if len(rows) == len(page) else page.take(rows)
-                yield batch, decision_labels(kept, self._labels)
-
-    def outside(self, size: int = 65_536) -> Iterator[LoggedBatch]:
-        """Yield the `left_out` decisions, whose offer is -1, as a database's log does."""
-        for batch, _ in self.labelled_outside(size):
-            yield batch
-
-    def labelled_outside(self, size: int = 65_536) -> Iterator[tuple[LoggedBatch, DecisionLabels]]:
-        """Yield what `outside` yields, labelled as `labelled` does."""
-        if not self.left_out:
-            return
-        for offers, page in self._pages(size):
-            columns, batch = offers.outside(page)
-            if len(batch):
-                yield batch, decision_labels(columns, self._labels)
-
-    def _pages(self, size: int) -> Iterator[tuple[AvailableOffers, DecisionColumns]]:
-        """Yield the settled decisions in the order of the log, with what translates them."""
         if size < 1:
             raise InputError(f"a batch has at least one decision; seen size {size}")
         block = DatasetBlocks(self._folder, self._manifest, self._catalogue)
@@ -195,41 +145,63 @@ class DatasetLog:
             for start in range(0, len(chosen), size):
                 yield block.offers, chosen.take(slice(start, start + size))
 
-    def _kept(self, page: DecisionColumns, outcomes: LoggedOutcomes) -> BoolArray:
-        settled = (page.time < self._before) | outcomes.was_closed
-        return self._of_policy(page.policy_id) & settled & outcomes.activated
+    def read_few(self) -> Iterator[tuple[DecisionColumns, BoolArray, BoolArray]]:
+        """Yield all decisions of the filter, with which are settled and which activated; customers, but no facts."""
+        block = DatasetBlocks(self._folder, self._manifest, self._catalogue)
+        for page, outcomes in block.read("groups"):
+            kept = self._selected(page)
+            yield page.take(kept), self._settled(page, outcomes)[kept], outcomes.activated[kept]
 
-    def _of_policy(self, policy: IntArray) -> BoolArray:
-        return np.ones(len(policy), dtype=np.bool_) if self._policy_id is None else policy == self._policy_id
+    def _kept(self, page: DecisionColumns, outcomes: LoggedOutcomes) -> BoolArray:
+        return self._selected(page) & self._settled(page, outcomes) & outcomes.activated
+
+    def _settled(self, page: DecisionColumns, outcomes: LoggedOutcomes) -> BoolArray:
+        before = self.where.settled_before
+        return np.asarray(outcomes.was_closed if before is None else (page.time < before) | outcomes.was_closed)
+
+    def _selected(self, page: DecisionColumns) -> BoolArray:
+        """Return which decisions the filter leaves by policy, group, catalogue and time, (n,)."""
+        where, chosen = self.where, np.ones(len(page), dtype=np.bool_)
+        if where.policy_id is not None:
+            chosen &= page.policy_id == where.policy_id
+        if where.after_time is not None:
+            chosen &= page.time >= where.after_time
+        if where.catalogue_ids is not None:
+            chosen &= np.isin(page.catalogue_id, where.catalogue_ids)
+        if where.groups is not None:
+            chosen &= np.isin(page.group.astype(np.str_), where.groups)
+        return chosen
 
     @cached_property
-    def _tally(self) -> _Tally:
-        """Count by what the manifest says, by a few columns, or where rules read facts by all of them."""
+    def counts(self) -> LogCounts:
+        """The numbers of decisions, by what the manifest says, by a few columns, or where rules read facts by all."""
         block = DatasetBlocks(self._folder, self._manifest, self._catalogue)
         used = {number for run in self._manifest.runs for file in run.files for number in file.catalogues}
         numbers = np.array(sorted(used), dtype=np.int64)
         every = [file for run in self._manifest.runs for file in run.files if file.kind == DECISIONS]
-        settled = all(file.latest < self._before for file in every) and self._activation is None
+        where, before = self.where, self._manifest.until - self._catalogue.objective.window
+        settled = all(file.latest < before for file in every) and where.activation is None
         own = all(block.catalogues.get(number).version == self._catalogue.version for number in used)
-        if own and settled and self._policy_id is None and not self._catalogue.stopped.any():
+        unfiltered = where == Where(settled_before=where.settled_before, activation=where.activation)
+        if own and settled and unfiltered and not self._catalogue.stopped.any():
             rows = sum(file.rows for file in every)
-            return _Tally(rows, 0, 0, 0, sum(file.unknown for file in every), ())
+            return LogCounts(rows, 0, 0, 0, (), sum(file.unknown for file in every))
         full = block.offers.depend_on_facts(numbers)
+        which: BlockColumns = "all" if full else "few" if where.groups is None else "groups"
         outside: Counter[Reason] = Counter()
         total = still_open = not_activated = unknown = 0
-        for page, outcomes in block.read(facts=full, events=not settled):
-            policy = self._of_policy(page.policy_id)
-            is_settled = (page.time < self._before) | outcomes.was_closed
-            kept = policy & is_settled & outcomes.activated
+        for page, outcomes in block.read(which, events=not settled):
+            selected, is_settled = self._selected(page), self._settled(page, outcomes)
+            kept = selected & is_settled & outcomes.activated
             total += int(kept.sum())
-            still_open += int((policy & ~is_settled).sum())
-            not_activated += int((policy & is_settled & ~outcomes.activated).sum())
+            still_open += int((selected & ~is_settled).sum())
+            not_activated += int((selected & is_settled & ~outcomes.activated).sum())
             chosen = page.take(kept)
             unknown += int(np.isnan(chosen.propensity).sum())
             outside += block.offers.count(chosen) if full else _count(block.offers, chosen)
         left_out = outside.total()
         reasons = tuple(OutsideReason(plain(words), n, known) for (words, known), n in most_first(outside))
-        return _Tally(total - left_out, left_out, still_open, not_activated, unknown, reasons)
+        return LogCounts(total - left_out, left_out, still_open, not_activated, reasons, unknown)
 
 
 @dataclass(frozen=True)
@@ -239,7 +211,7 @@ class DatasetPart:
     folder: DatasetFolder
     manifest: DatasetManifest
     content: dict[str, object]
-    policy_id: int | None
+    where: Where
     partition: int
 
     @cached_property
@@ -249,7 +221,7 @@ class DatasetPart:
 
     def open(self) -> DatasetLog:
         """Return the partition as a log."""
-        return DatasetLog(self.folder, self.manifest, Catalogue.from_stored(self.content), policy_id=self.policy_id)
+        return DatasetLog(self.folder, self.manifest, Catalogue.from_stored(self.content), where=self.where)
 
 
 def open_dataset(
@@ -266,7 +238,7 @@ def open_dataset(
             f"{folder.address}: is no dataset: it has no {MANIFEST_NAME}; write one with `offer-bandit export DB DIR "
             "--partitions 64`"
         )
-    return DatasetLog(folder, manifest, catalogue, policy_id=policy_id)
+    return DatasetLog(folder, manifest, catalogue, where=Where(policy_id=policy_id))
 
 
 def _count(offers: AvailableOffers, page: DecisionColumns) -> Counter[Reason]:

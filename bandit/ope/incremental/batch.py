@@ -11,6 +11,7 @@ from bandit.errors import InputError, NumberError
 
 if TYPE_CHECKING:
     from bandit.domain import BoolArray, FloatArray, IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
 
 _ROUNDING = 1e-9
 """How far a sum of rounded probabilities may exceed 1."""
@@ -24,6 +25,7 @@ class ServedBatch:
     are the measures, conversions (0 or 1) first. `has` (n, O) says which options the offer has, and `cost` (n, O) what
     each option cost, 0 where the offer does not have it. `weight` (n,) is what each decision counts by option, 1 by
     default: q(offer | x) / propensity where the control is weighted by other probabilities q than those that served.
+    `keys` (n,) are hashes of the customers' names, by which parts of a log are merged.
 
     Raises NumberError for NaN, infinity, weights below 0 and costs of options that were not given, InputError for
     shapes that differ.
@@ -34,6 +36,7 @@ class ServedBatch:
     has: BoolArray
     cost: FloatArray
     weight: FloatArray | None = None
+    keys: UnsignedArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.customer)
@@ -83,7 +86,8 @@ class ControlOptions:
 class ControlBatch:
     """n decisions of the control: its customers and outcomes, and what each group would have given them.
 
-    `customer` and `outcomes` are as in `ServedBatch`; the control's customers are numbered from 0 by themselves.
+    `customer`, `outcomes` and `keys` are as in `ServedBatch`; the control's customers are numbered from 0 on their
+    own.
     `options` has one entry for each group, None where what the group would have given is not known.
 
     Raises NumberError for NaN and infinity, InputError for shapes that differ.
@@ -92,6 +96,7 @@ class ControlBatch:
     customer: IntArray
     outcomes: FloatArray
     options: tuple[ControlOptions | None, ...]
+    keys: UnsignedArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.customer)

@@ -76,7 +76,7 @@ class IncrementTally:
     Outcomes are M measures, of which the first are conversions and those numbered in `by_option` are also summed by
     option. Memory is bounded: sums are kept by block of customers (`BlockSums`). The sums are named by cells: `count`,
     `outcome`, `total_cost`, and by option `weight`, `weighted` and `cost`; on the control's side the last four are of
-    what the group would have given.
+    what the group would have given. Parts of a log whose customers are different merge with `+`.
     """
 
     def __init__(self, groups: int, measures: int, options: int, by_option: Sequence[int] = (0,)) -> None:
@@ -102,7 +102,7 @@ class IncrementTally:
         self._check(batch.outcomes, batch.cost.shape[1])
         weight = batch.has.astype(np.float64) if batch.weight is None else batch.has * batch.weight[:, None]
         terms = [np.ones((len(batch), 1)), batch.outcomes, *self._by_option(weight, batch.cost, batch.outcomes)]
-        self._served[group].add(batch.customer, np.concatenate(terms, axis=1))
+        self._served[group].add(batch.customer, np.concatenate(terms, axis=1), keys=batch.keys)
         self._support(0, group, weight, batch.outcomes)
         bought = batch.has & (batch.outcomes[:, :1] > 0.0)
         self._counts[:, group] += [batch.has.sum(axis=0), bought.sum(axis=0)]
@@ -121,7 +121,19 @@ class IncrementTally:
             self._check(batch.outcomes, given.cost.shape[1])
             terms += self._by_option(given.probability, given.cost, batch.outcomes)
             self._support(1, group, given.probability, batch.outcomes)
-        self._control.add(batch.customer, np.concatenate(terms, axis=1))
+        self._control.add(batch.customer, np.concatenate(terms, axis=1), keys=batch.keys)
+
+    def __add__(self, other: IncrementTally) -> IncrementTally:
+        """Return the sums of both, whose customers are different and came with keys; InputError for other questions."""
+        mine, theirs = ((e.groups, e.measures, e.options, e.by_option) for e in (self, other))
+        if mine != theirs:
+            raise InputError("these sums have other groups, measures or options; merge only parts of one log")
+        both = IncrementTally(*mine)
+        both._served = tuple(one + two for one, two in zip(self._served, other._served, strict=True))
+        both._control = self._control + other._control
+        both._squares, both._bought = self._squares + other._squares, self._bought + other._bought
+        both._counts, both._unknown = self._counts + other._counts, self._unknown | other._unknown
+        return both
 
     def knows_options(self, group: int) -> bool:
         """Say whether it is known what the group would have given in every decision of the control."""

@@ -15,15 +15,17 @@ from bandit.ope.estimate import Estimate, check_level
 from bandit.ope.estimators.ips import Ips
 from bandit.ope.estimators.snips import Snips
 from bandit.ope.feedback import FeedbackRows
+from bandit.ope.group_moments import GroupMoments
 from bandit.ope.intervals import IntervalRequest
 from bandit.ope.simultaneous import MaxT, t_statistic
 from bandit.ope.statistic import SignedValue, Statistic
 from bandit.ope.sums import ClusterSums, RowSums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bandit.domain import FloatArray, IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.ope.estimator import Estimator, Term
     from bandit.ope.feedback import Need
     from bandit.ope.intervals import IntervalKind
@@ -72,8 +74,23 @@ class LiftDifference:
     events: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SealedCustomers:
+    """What sealed sums have of their customers: (G,) in one group, those in several, and the moments of all."""
+
+    counts: IntArray
+    several: int
+    moments: GroupMoments
+
+    def __add__(self, other: SealedCustomers) -> SealedCustomers:
+        return SealedCustomers(self.counts + other.counts, self.several + other.several, self.moments + other.moments)
+
+
 class LiftSums:
     """Sums over the customers of one part of a log, for G groups; parts merge with `+`.
+
+    Sums that are `sealed` keep moments and blocks in place of each customer's: parts of other customers then merge in
+    any order, to the last digits.
 
     Kept by customer: each group's rewards and decisions, and with weights each group's weighted rewards, weights and
     ([in the group] - share x weight) x weight. Statistics are functions of the means of these sums over customers, so
@@ -96,11 +113,14 @@ class LiftSums:
         self._observed = ObservedBounds(self.groups)
         pairs = combinations(range(self.groups), 2) if weighted else ()
         self._contrasts = {pair: PolicyContrast() for pair in pairs}
+        self._sealed: SealedCustomers | None = None
         self._cached: Summary | None = None
 
     def add(self, batch: LiftBatch) -> None:
         """Add a batch; InputError for groups out of range, and for weights that are missing or not expected."""
         self._check(batch)
+        if self._sealed is not None:
+            raise InputError("these sums are sealed; add the rows to others and merge the two")
         if not len(batch):
             return
         self._cached = None
@@ -126,16 +146,42 @@ class LiftSums:
         kinds = [(each.weighted, each.trajectory) for each in (self, other)]
         if kinds[0] != kinds[1] or not np.array_equal(self.shares, other.shares):
             raise InputError("these sums have other groups, shares or weights; merge only parts of one experiment")
+        if (self._sealed is None) != (other._sealed is None):
+            raise InputError("one part is sealed and the other is not; seal both before they are merged")
         both = LiftSums(self.shares, weighted=self.weighted, trajectory=self.trajectory)
         both.decisions, both.earning = self.decisions + other.decisions, self.earning + other.earning
         both.rewards = self.rewards + other.rewards
-        both._by_customer = self._by_customer + other._by_customer
-        both._last_weights = self._last_weights + other._last_weights
-        for customers, _ in other._last_weights.in_order():
-            both._last_weights.add(-self._last_weights.sums_of(customers).T, customers)
+        if self._sealed is not None and other._sealed is not None:
+            both._sealed = self._sealed + other._sealed
+        else:
+            both._by_customer = self._by_customer + other._by_customer
+            both._last_weights = self._last_weights + other._last_weights
+            for customers, _ in other._last_weights.in_order():
+                both._last_weights.add(-self._last_weights.sums_of(customers).T, customers)
         both._observed = self._observed + other._observed
         both._contrasts = {pair: each + other._contrasts[pair] for pair, each in self._contrasts.items()}
         return both
+
+    def sealed(self, hashes: UnsignedArray) -> LiftSums:
+        """Return the sums without those of each customer, from the 64-bit hashes of the customers' keys by number.
+
+        All decisions of the customers must have been added. What was sealed before stays as it is.
+        """
+        if self._sealed is not None:
+            return self
+        moments = GroupMoments.empty(self._width)
+        for customers, rows in self._rows():
+            moments = moments + GroupMoments.of_rows(rows, hashes[customers])
+        found = LiftSums(self.shares, weighted=self.weighted, trajectory=self.trajectory)
+        found.decisions, found.earning, found.rewards = self.decisions, self.earning, self.rewards
+        found._observed, found._contrasts = self._observed, self._contrasts
+        found._sealed = SealedCustomers(*self.customers(), moments)
+        return found
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the sums of each customer are complete and were given up."""
+        return self._sealed is not None
 
     @property
     def n(self) -> int:
@@ -144,6 +190,8 @@ class LiftSums:
 
     def customers(self) -> tuple[IntArray, int]:
         """Return the (G,) numbers of customers seen in one group only, and that of customers seen in several."""
+        if self._sealed is not None:
+            return self._sealed.counts.copy(), self._sealed.several
         counts, several = np.zeros(self.groups, dtype=np.int64), 0
         for _, sums in self._by_customer.in_order():
             seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
@@ -242,14 +290,26 @@ class LiftSums:
         """Return the moments of the customers' sums, each customer being one independent row."""
         if not self.n:
             raise InputError("there are no decisions to compare; add those of at least two groups")
+        if self._cached is None and self._sealed is not None:
+            self._cached = self._sealed.moments.summary()
         if self._cached is None:
-            rows = RowSums(self._by_customer.p + (2 if self.trajectory else 1) * self.groups + 1)
-            for customers, sums in self._by_customer.in_order():
-                seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
-                last = [self._last_weights.sums_of(customers)] if self.trajectory else []
-                rows.add(np.concatenate([sums[:, 1:], *last, seen, sums[:, :1]], axis=1).T)
-            self._cached = rows.summary()
+            every = RowSums(self._width)
+            for _, rows in self._rows():
+                every.add(rows)
+            self._cached = every.summary()
         return self._cached
+
+    @property
+    def _width(self) -> int:
+        """The number of columns of the summary."""
+        return self._by_customer.p + (2 if self.trajectory else 1) * self.groups + 1
+
+    def _rows(self) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Yield customers by number, and the (width, k) columns of the summary with one row a customer."""
+        for customers, sums in self._by_customer.in_order():
+            seen = sums[:, 1 + self.groups : 1 + 2 * self.groups] > 0.0
+            last = [self._last_weights.sums_of(customers)] if self.trajectory else []
+            yield customers, np.concatenate([sums[:, 1:], *last, seen, sums[:, :1]], axis=1).T
 
     def _estimate(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from bandit.domain import IntArray
+    from bandit.domain.mixed_numbers import UnsignedArray
     from bandit.ope.lift.batch import LiftBatch
 
 _DAY = 86_400 * MICROSECONDS
@@ -57,8 +60,17 @@ class LiftTally:
             (self.segments, other.segments, both.segments),
         ):
             for label in sorted({*mine, *theirs}):
-                merged[label] = mine.get(label, self.empty()) + theirs.get(label, self.empty())
+                parts = [part[label] for part in (mine, theirs) if label in part]
+                merged[label] = reduce(add, parts)
         return both
+
+    def sealed(self, hashes: UnsignedArray) -> LiftTally:
+        """Return the tally with all sums sealed (`LiftSums.sealed`), once all decisions of its customers were added."""
+        found = LiftTally(self.shares, weighted=self.weighted, trajectory=self.trajectory)
+        found.overall = self.overall.sealed(hashes)
+        found.weeks = {label: sums.sealed(hashes) for label, sums in self.weeks.items()}
+        found.segments = {label: sums.sealed(hashes) for label, sums in self.segments.items()}
+        return found
 
     def empty(self) -> LiftSums:
         """Return sums without rows, as those of a new part."""

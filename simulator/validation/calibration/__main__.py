@@ -7,10 +7,12 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 
+from bandit.cluster import open_runner
 from bandit.errors import OfferBanditError
 from bandit.ope.intervals import DEFAULT_INTERVAL
 from simulator.programs.single_thread import run_single_threaded
@@ -23,6 +25,7 @@ from simulator.validation.calibration.equal_offers import (
     FalseAnnouncements,
     count_announcements,
 )
+from simulator.validation.calibration.own_log import LogQuestion, calibrate_log
 from simulator.validation.calibration.replicate import CalibrationCell
 from simulator.validation.calibration.summary import GridResults, answered, coverage, errors, estimators, kinds
 
@@ -39,10 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress.print(f"{time.perf_counter() - begun:6.0f} s  {done:>3} of {of}  {cell.name}")
 
     try:
+        if given.log is not None:
+            return calibrate_log(LogQuestion.of(given))
         replications = given.replications or (grid.QUICK_REPLICATIONS if given.quick else grid.FULL_REPLICATIONS)
         cells = grid.quick(replications) if given.quick else grid.full(replications)
         folder = None if given.quick else given.out / "cells"
-        results = grid.run(cells, folder, given.processes, report, again=given.again)
+        with ExitStack() as stack:
+            runner = None if given.cluster is None else stack.enter_context(open_runner(given.cluster))
+            results = grid.run(cells, folder, given.processes, report, again=given.again, runner=runner)
         equal = [
             count_announcements(CLAIMED_ESTIMATOR, rows, QUICK_EQUAL_LOGS if given.quick else FULL_EQUAL_LOGS)
             for rows in EQUAL_OFFER_ROWS
@@ -108,7 +115,9 @@ def _json(results: GridResults, found: Sequence[Claim], equal: Sequence[FalseAnn
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator.validation.calibration",
-        description="Evaluate policies from simulated logs, and compare the answers with the known true values.",
+        description="Evaluate policies from simulated logs, and compare the answers with the known true values; or "
+        "check the intervals on a log of your own.",
+        epilog="Example: %(prog)s --log DATASET --policy uniform --cluster local",
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a small part of the grid, about a minute; writes no files")
@@ -125,8 +134,24 @@ def _parser() -> argparse.ArgumentParser:
         help="logs of the smallest size in each cell (default: 500; quick: 45)",
     )
     add("--processes", type=int, choices=(1, 2), default=1, help="number of processes (default: %(default)s)")
+    add(
+        "--cluster",
+        metavar="WHERE",
+        help="draw the logs, or read the partitions of --log, on a cluster: off, local[:N] or the address of a Dask "
+        "scheduler",
+    )
     add("--again", action="store_true", help="run cells again that have a saved result")
     add("--json", action="store_true", help="print JSON instead of the tables")
+    own = parser.add_argument_group(
+        "a log of your own",
+        "Check the intervals of `evaluate` on a dataset, a database or a log file instead: how many hold the log's own "
+        "value when its customers are resampled. The same as `offer-bandit evaluate LOG --calibrate N`.",
+    )
+    own.add_argument("--log", type=Path, metavar="LOG", help="a dataset's folder, a database or a log file")
+    own.add_argument("--catalogue", type=Path, metavar="FILE", help="the catalogue; a log file needs one")
+    own.add_argument("--policy", action="append", metavar="POLICY", help='such as "uniform"; can be repeated')
+    own.add_argument("--baseline", default="logged", metavar="POLICY", help="default: %(default)s")
+    own.add_argument("--resamples", type=int, default=1_000, metavar="N", help="default: %(default)s")
     return parser
 
 

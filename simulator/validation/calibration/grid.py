@@ -6,9 +6,12 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
+from bandit.domain import LogPart, PartRunner
+from bandit.errors import InputError
 from bandit.ope import ESTIMATORS
 from bandit.ope.intervals import DEFAULT_INTERVAL, IntervalKind
 from simulator.validation.calibration.classes import CLASS_SETS
@@ -43,6 +46,9 @@ QUICK_ESTIMATORS = ("ips", "snips", "dr", "sndr")
 
 QUICK_REPLICATIONS, FULL_REPLICATIONS = 45, 500
 """Logs of the smallest size in each cell."""
+
+LOGS_AT_ONCE = 25
+"""Logs that are drawn and evaluated at one place of a cluster, one after the other."""
 
 CellProgress = Callable[[CalibrationCell, int, int], None]
 """Called with each cell that is done, how many are done and how many there are."""
@@ -79,9 +85,19 @@ def quick(replications: int) -> tuple[CalibrationCell, ...]:
 
 
 def run(
-    cells: Sequence[CalibrationCell], folder: Path | None, processes: int, report: CellProgress, *, again: bool = False
+    cells: Sequence[CalibrationCell],
+    folder: Path | None,
+    processes: int,
+    report: CellProgress,
+    *,
+    again: bool = False,
+    runner: PartRunner | None = None,
 ) -> dict[CalibrationCell, Replications]:
-    """Run the cells that a folder does not have yet; return the results of all cells in order."""
+    """Run the cells that a folder does not have yet; return the results of all cells in order.
+
+    With `runner` the logs of each cell are drawn where it says, some at a time; without, in `processes` processes. The
+    results are the same, bit by bit.
+    """
     results: dict[CalibrationCell, Replications] = {}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +106,8 @@ def run(
         if kept is not None:
             results[cell] = kept
     missing = [cell for cell in cells if cell not in results]
-    for cell, replications in _replicate_all(missing, processes):
+    found = _replicate_all(missing, processes) if runner is None else _replicate_parts(missing, runner)
+    for cell, replications in found:
         if folder is not None:
             replications.save(_path(folder, cell), _stamp(cell))
         results[cell] = replications
@@ -107,6 +124,52 @@ def _replicate_all(cells: Sequence[CalibrationCell], processes: int) -> Iterator
         waiting = {pool.submit(_one, cell): cell for cell in cells}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
+
+
+@dataclass(frozen=True, slots=True)
+class CellPart:
+    """Some of the logs of a cell, drawn and evaluated at one place: a `bandit.domain.LogPart` that is not read."""
+
+    cell: CalibrationCell
+    first: int
+    last: int
+
+    @property
+    def n(self) -> int:
+        """The number of decisions of the logs."""
+        return (self.last - self.first) * self.cell.n
+
+    @property
+    def partition(self) -> str:
+        """What a message calls the part."""
+        return f"{self.cell.name}; logs {self.first} to {self.last - 1}"
+
+    def open(self) -> NoReturn:
+        """Raise: the logs are drawn, not read."""
+        raise InputError(f"{self.partition}: these logs are drawn, there is nothing to read")
+
+
+def _replicate_parts(
+    cells: Sequence[CalibrationCell], runner: PartRunner
+) -> Iterator[tuple[CalibrationCell, Replications]]:
+    """Yield the results of each cell, from its logs in order."""
+    parts = [
+        CellPart(cell, first, min(first + LOGS_AT_ONCE, cell.replications))
+        for cell in cells
+        for first in range(0, cell.replications, LOGS_AT_ONCE)
+    ]
+    found: list[Replications] = []
+    for part, replications in zip(parts, runner.map(_replicate_part, parts, None), strict=True):
+        found.append(replications)
+        if part.last == part.cell.replications:
+            yield part.cell, Replications.join(found)
+            found.clear()
+
+
+def _replicate_part(part: LogPart) -> Replications:
+    if not isinstance(part, CellPart):
+        raise TypeError(f"{part!r} is no part of a cell")
+    return replicate(world_named(part.cell.world), part.cell, numbers=range(part.first, part.last))
 
 
 def _one(cell: CalibrationCell) -> Replications:

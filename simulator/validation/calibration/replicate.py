@@ -60,13 +60,15 @@ def seed_of(name: str) -> list[int]:
 
 
 def replicate(
-    world: CalibrationWorld, cell: CalibrationCell, targets: Mapping[str, FloatArray] | None = None
+    world: CalibrationWorld,
+    cell: CalibrationCell,
+    targets: Mapping[str, FloatArray] | None = None,
+    numbers: range | None = None,
 ) -> Replications:
-    """Draw and evaluate all logs of a cell; `targets` are those of the world unless given."""
+    """Draw and evaluate all logs of a cell, or those of some numbers; `targets` are those of the world unless given."""
     policies = world.policies(cell.logging) if targets is None else targets
-    return Replications.join(
-        [_evaluate(world, cell, policies, cell.rng(number)) for number in range(cell.replications)]
-    )
+    chosen = range(cell.replications) if numbers is None else numbers
+    return Replications.join([_evaluate(world, cell, policies, cell.rng(number)) for number in chosen])
 
 
 def feedback_of(
