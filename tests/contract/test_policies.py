@@ -118,7 +118,7 @@ def case(name):
 
 @cache
 def learned(name):
-    """The catalogue of a case, its outcomes, and a policy that can be copied and has learned them, made once, or None."""
+    """The catalogue of a case, its outcomes, and a policy that has learned them where it can be copied; made once."""
     case = CASES[name]
     catalogue = bandit.Catalogue.from_dict(case.mapping)
     outcomes, policy = outcomes_of(catalogue, case.n, 5), case.make(catalogue)
