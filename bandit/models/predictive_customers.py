@@ -95,6 +95,11 @@ class PredictiveCustomerEffects(JointCustomerEffects):
         super().estimate()
         self._start_judging()
 
+    def take_variances(self, variances: FloatArray) -> None:
+        """Set the variances of the dimensions; what was judged before is forgotten."""
+        super().take_variances(variances)
+        self._start_judging()
+
     def decay(self, kept: float) -> None:
         """Keep a share of what was learned."""
         super().decay(kept)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
 from bandit.catalogue.objective import LARGEST_AMOUNT
-from bandit.domain import FloatArray, InProcessRunner, Log, Outcomes, PartitionedLog, PartRunner, Progress
+from bandit.domain import FloatArray, Log, Outcomes, PartRunner, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
@@ -21,10 +21,10 @@ from bandit.models.tail_weights import without_tails
 from bandit.policies.bounded_outcomes import BoundedLog, within_bounds
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
+from bandit.policies.thompson.learned_events import has_revenue
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_model import has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
-from bandit.policies.thompson.part_fit import FIT_ROWS, AgeWeights, LogParts
+from bandit.policies.thompson.part_fit import LogParts
 from bandit.policies.thompson.reward_belief import FIT_PASSES, RewardBelief
 from bandit.policies.thompson.time_steps import (
     MOVE_STEP,
@@ -34,6 +34,7 @@ from bandit.policies.thompson.time_steps import (
     ordered_batches,
     time_span,
 )
+from bandit.policies.thompson.training_rows import FIT_ROWS, AgeWeights
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -243,11 +244,9 @@ class OnlineLearning:
         belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
         Of a log in parts, passes that are sums are added up over the parts, by `runner` or in this process.
         """
-        parts = None
-        if isinstance(log, PartitionedLog):
-            parts = LogParts(log.parts, InProcessRunner() if runner is None else runner)
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
+        parts = LogParts.of_log(log, runner)
         log = BoundedLog(log, self.catalogue.objective.largest_amount)
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
         self._starts, self._unscaled, self._sampled = None, {}, {}
@@ -268,7 +267,7 @@ class OnlineLearning:
                 self.belief = self._belief_scaled_to(first)
             self._decayed_until = None if half_life is None else newest
 
-        self.belief.fit(log, AgeWeights(half_life, newest), progress, parts)
+        self.belief.fit(parts, AgeWeights(half_life, newest), progress)
         self._end_fit()
 
     def _end_fit(self) -> None:
