@@ -149,7 +149,7 @@ def evaluate(
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
     advance = _PassCounter(progress, to_judge * request.passes + judged.left_out).advance
     if crossfit is not None:
-        candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
+        candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance, runner)
     written_by, fit = logging_policy(judged, request, rng, advance)
     fitting = RewardFit.start(judged, request, candidates, written_by, reward_model, rng)
     segments, diagnostics = Segments(request, by) if by else None, LogDiagnostics(catalogue, now=now)

@@ -16,6 +16,10 @@ MOST_CELLS = 32_000_000
 """Most numbers of context columns that a part holds at once: one that has more is read several times."""
 
 
+MOST_SHARES = 1_024
+"""Most times that a part is read in one pass."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomersRows:
     """The outcomes of some customers of a part, with the customers' names and the time of each one's first outcome."""
@@ -55,17 +59,23 @@ def part_customers(rows: CustomersRows, here: JointPass) -> PartCustomers:
     return PartCustomers(rows.names, rows.first, natural, precision)
 
 
-def joint_rows(read: Callable[[], Iterable[TrainingRows]], n: int, columns: ModelColumns) -> Iterator[CustomersRows]:
-    """Yield the outcomes of n decisions by customer, at once or, of very many, for some customers after the other.
+def joint_rows(read: Callable[[], Iterable[TrainingRows]], columns: ModelColumns) -> Iterator[CustomersRows]:
+    """Yield the outcomes of a part by customer, at once or, of very many, for some customers after the other.
 
     `read` returns the rows anew at every call. Without customers, each outcome is nobody's.
     """
-    shares = -(-n * (len(columns.active) + len(columns.design.targets)) // MOST_CELLS)
-    for share in range(max(1, shares)):
+    share, shares = 0, 1
+    while share < shares:
         found = _Gathered()
         for rows in read():
-            found.add(rows, columns, share, max(1, shares))
-        yield found.sorted(columns)
+            found.add(rows, columns, share, shares)
+            if not share and shares < MOST_SHARES and found.cells > MOST_CELLS:
+                break
+        else:
+            yield found.sorted(columns)
+            share += 1
+            continue
+        shares *= 4
 
 
 class _Gathered:
@@ -76,6 +86,7 @@ class _Gathered:
         self._customers: list[IntArray] = []
         self._columns: list[FloatArray] = []
         self._rows: list[TrainingRows] = []
+        self.cells = 0
 
     def add(self, rows: TrainingRows, columns: ModelColumns, share: int, shares: int) -> None:
         """Add the outcomes of one of several shares of the customers."""
@@ -89,6 +100,7 @@ class _Gathered:
         else:
             self._customers.append(np.full(len(rows), -1, dtype=np.int64))
         self._columns.append(columns.columns(rows.contexts))
+        self.cells += self._columns[-1].size
         self._rows.append(rows.without_contexts())
 
     def sorted(self, columns: ModelColumns) -> CustomersRows:

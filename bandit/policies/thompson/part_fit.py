@@ -201,7 +201,7 @@ def _newton_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, m
 
 def _joint_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass) -> JointSums:
     found = JointSums.none(here)
-    for rows in joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), part.n, columns):
+    for rows in joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), columns):
         found = found + here.sums(rows.joint)
     return found
 
@@ -209,7 +209,7 @@ def _joint_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, he
 def _customers_of_part(
     part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass
 ) -> list[PartCustomers]:
-    rows = joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), part.n, columns)
+    rows = joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), columns)
     return [part_customers(each, here) for each in rows]
 
 
