@@ -21,6 +21,7 @@ from bandit.models.tail_weights import without_tails
 from bandit.policies.bounded_outcomes import BoundedLog, within_bounds
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
+from bandit.policies.thompson.kept_rows import forget_rows
 from bandit.policies.thompson.learned_events import has_revenue
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_scores import AmountScale
@@ -248,6 +249,13 @@ class OnlineLearning:
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
         parts = LogParts.of_log(log, runner)
+        try:
+            self._fit(parts, progress)
+        finally:
+            forget_rows(parts.token)
+
+    def _fit(self, parts: LogParts, progress: Progress | None) -> None:
+        log: Log = parts.log
         log = BoundedLog(log, self.catalogue.objective.largest_amount)
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
         self._starts, self._unscaled, self._sampled = None, {}, {}

@@ -7,6 +7,7 @@ alone.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
@@ -21,6 +22,7 @@ from bandit.policies.bounded_outcomes import BoundedLog
 from bandit.policies.thompson.amount_fit import TrainingBatch
 from bandit.policies.thompson.drawn_sample import DrawnOutcomes, SampleDraw
 from bandit.policies.thompson.joint_rows import PartCustomers, joint_rows, part_customers
+from bandit.policies.thompson.kept_rows import NumberedPart
 from bandit.policies.thompson.training_rows import ModelColumns, TrainingRecipe, TrainingRows
 
 
@@ -73,15 +75,18 @@ class LogParts:
     """A log, its parts and what runs over them."""
 
     log: Log
-    parts: Sequence[LogPart]
+    parts: Sequence[NumberedPart]
     runner: PartRunner
+    token: str
 
     @staticmethod
     def of_log(log: Log, runner: PartRunner | None) -> LogParts:
         """Return the parts of a log, which a log without any is itself, read by `runner` or in this process."""
-        if isinstance(log, PartitionedLog):
-            return LogParts(log, log.parts, InProcessRunner() if runner is None else runner)
-        return LogParts(log, (WholeLog(log),), InProcessRunner())
+        token = secrets.token_hex(8)
+        is_whole = not isinstance(log, PartitionedLog)
+        parts: Sequence[LogPart] = log.parts if isinstance(log, PartitionedLog) else (WholeLog(log),)
+        numbered = tuple(NumberedPart(token, number, part) for number, part in enumerate(parts))
+        return LogParts(log, numbered, InProcessRunner() if runner is None or is_whole else runner, token)
 
     def of(self, recipe: TrainingRecipe) -> PartFit:
         """Return the fit of one model."""
@@ -182,39 +187,35 @@ def _advance(progress: Callable[[], None] | None) -> None:
 # -- what is computed where a part is read -----------------------------------------------------------------------------
 
 
-def _opened(part: LogPart, recipe: TrainingRecipe) -> Log:
-    return BoundedLog(part.open(), recipe.largest)
-
-
-def _counts_of_part(part: LogPart, recipe: TrainingRecipe) -> RowCounts:
+def _counts_of_part(part: NumberedPart, recipe: TrainingRecipe) -> RowCounts:
     active, n, responses, weighted = np.zeros(recipe.encoder.n_context, dtype=np.bool_), 0, 0.0, False
-    for rows in recipe.training_rows(_opened(part, recipe)):
+    for rows in part.rows(recipe):
         active |= (rows.contexts != 0).any(axis=0)
         n, responses, weighted = n + len(rows), responses + float(rows.y.sum()), weighted or rows.times is not None
     return RowCounts(active, n, responses, weighted)
 
 
-def _newton_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, mean: FloatArray) -> NewtonSums:
-    rows = recipe.training_rows(_opened(part, recipe))
+def _newton_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, mean: FloatArray) -> NewtonSums:
+    rows = part.rows(recipe)
     return NewtonSums.of(((columns.rows(each.contexts, each.offer), each.y, each.counted) for each in rows), mean)
 
 
-def _joint_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass) -> JointSums:
+def _joint_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass) -> JointSums:
     found = JointSums.none(here)
-    for rows in joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), columns):
+    for rows in joint_rows(lambda: part.rows(recipe), columns):
         found = found + here.sums(rows.joint)
     return found
 
 
 def _customers_of_part(
-    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass
+    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass
 ) -> list[PartCustomers]:
-    rows = joint_rows(lambda: recipe.training_rows(_opened(part, recipe)), columns)
+    rows = joint_rows(lambda: part.rows(recipe), columns)
     return [part_customers(each, here) for each in rows]
 
 
 def _linear_part(
-    part: LogPart,
+    part: NumberedPart,
     recipe: TrainingRecipe,
     columns: ModelColumns,
     rounds: RobustRounds,
@@ -224,7 +225,7 @@ def _linear_part(
     return rounds.sums((given for _, given in _linear_rows(part, recipe, columns)), center, variance)
 
 
-def _tails_of_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, rounds: RobustRounds) -> TailRows:
+def _tails_of_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, rounds: RobustRounds) -> TailRows:
     found = _no_tails()
     for rows, given in _linear_rows(part, recipe, columns):
         tails = rounds.weights(given)[0]
@@ -235,9 +236,9 @@ def _tails_of_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns,
 
 
 def _linear_rows(
-    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns
+    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns
 ) -> Iterator[tuple[TrainingRows, LinearRows]]:
-    for rows in recipe.training_rows(_opened(part, recipe)):
+    for rows in part.rows(recipe):
         design = columns.rows(rows.contexts, rows.offer)
         yield rows, LinearRows(design, columns.scaled(rows.y), rows.weight, rows.times)
 
@@ -248,10 +249,9 @@ def _no_tails() -> TailRows:
 
 
 def _sample_of_part(
-    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, draw: SampleDraw
+    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, draw: SampleDraw
 ) -> DrawnOutcomes | None:
-    log = _opened(part, recipe)
-    return draw.of(columns, recipe.training_rows(log), recipe.training_rows(log))
+    return draw.of(columns, part.rows(recipe), part.rows(recipe))
 
 
 class _Sums(Protocol):
