@@ -88,6 +88,13 @@ class _KeptRows:
 _KEPT = _KeptRows()
 
 
+def rows_of(part: LogPart, recipe: TrainingRecipe) -> Iterator[TrainingRows]:
+    """Return the rows of a part, from memory where it is numbered and they are kept."""
+    if isinstance(part, NumberedPart):
+        return part.rows(recipe)
+    return recipe.training_rows(BoundedLog(part.open(), recipe.largest))
+
+
 def forget_rows(token: str) -> None:
     """Let the rows that this process kept of a fit go."""
     _KEPT.forget(token)

@@ -22,7 +22,7 @@ from bandit.policies.bounded_outcomes import BoundedLog
 from bandit.policies.thompson.amount_fit import TrainingBatch
 from bandit.policies.thompson.drawn_sample import DrawnOutcomes, SampleDraw
 from bandit.policies.thompson.joint_rows import PartCustomers, joint_rows, part_customers
-from bandit.policies.thompson.kept_rows import NumberedPart
+from bandit.policies.thompson.kept_rows import NumberedPart, rows_of
 from bandit.policies.thompson.training_rows import ModelColumns, TrainingRecipe, TrainingRows
 
 
@@ -187,35 +187,35 @@ def _advance(progress: Callable[[], None] | None) -> None:
 # -- what is computed where a part is read -----------------------------------------------------------------------------
 
 
-def _counts_of_part(part: NumberedPart, recipe: TrainingRecipe) -> RowCounts:
+def _counts_of_part(part: LogPart, recipe: TrainingRecipe) -> RowCounts:
     active, n, responses, weighted = np.zeros(recipe.encoder.n_context, dtype=np.bool_), 0, 0.0, False
-    for rows in part.rows(recipe):
+    for rows in rows_of(part, recipe):
         active |= (rows.contexts != 0).any(axis=0)
         n, responses, weighted = n + len(rows), responses + float(rows.y.sum()), weighted or rows.times is not None
     return RowCounts(active, n, responses, weighted)
 
 
-def _newton_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, mean: FloatArray) -> NewtonSums:
-    rows = part.rows(recipe)
+def _newton_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, mean: FloatArray) -> NewtonSums:
+    rows = rows_of(part, recipe)
     return NewtonSums.of(((columns.rows(each.contexts, each.offer), each.y, each.counted) for each in rows), mean)
 
 
-def _joint_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass) -> JointSums:
+def _joint_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass) -> JointSums:
     found = JointSums.none(here)
-    for rows in joint_rows(lambda: part.rows(recipe), columns):
+    for rows in joint_rows(lambda: rows_of(part, recipe), columns):
         found = found + here.sums(rows.joint)
     return found
 
 
 def _customers_of_part(
-    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass
+    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, here: JointPass
 ) -> list[PartCustomers]:
-    rows = joint_rows(lambda: part.rows(recipe), columns)
+    rows = joint_rows(lambda: rows_of(part, recipe), columns)
     return [part_customers(each, here) for each in rows]
 
 
 def _linear_part(
-    part: NumberedPart,
+    part: LogPart,
     recipe: TrainingRecipe,
     columns: ModelColumns,
     rounds: RobustRounds,
@@ -225,7 +225,7 @@ def _linear_part(
     return rounds.sums((given for _, given in _linear_rows(part, recipe, columns)), center, variance)
 
 
-def _tails_of_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, rounds: RobustRounds) -> TailRows:
+def _tails_of_part(part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, rounds: RobustRounds) -> TailRows:
     found = _no_tails()
     for rows, given in _linear_rows(part, recipe, columns):
         tails = rounds.weights(given)[0]
@@ -236,9 +236,9 @@ def _tails_of_part(part: NumberedPart, recipe: TrainingRecipe, columns: ModelCol
 
 
 def _linear_rows(
-    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns
+    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns
 ) -> Iterator[tuple[TrainingRows, LinearRows]]:
-    for rows in part.rows(recipe):
+    for rows in rows_of(part, recipe):
         design = columns.rows(rows.contexts, rows.offer)
         yield rows, LinearRows(design, columns.scaled(rows.y), rows.weight, rows.times)
 
@@ -249,9 +249,9 @@ def _no_tails() -> TailRows:
 
 
 def _sample_of_part(
-    part: NumberedPart, recipe: TrainingRecipe, columns: ModelColumns, draw: SampleDraw
+    part: LogPart, recipe: TrainingRecipe, columns: ModelColumns, draw: SampleDraw
 ) -> DrawnOutcomes | None:
-    return draw.of(columns, part.rows(recipe), part.rows(recipe))
+    return draw.of(columns, rows_of(part, recipe), rows_of(part, recipe))
 
 
 class _Sums(Protocol):
