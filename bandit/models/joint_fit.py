@@ -25,7 +25,7 @@ from bandit.models.prior import Prior
 LONGEST_RUN = 128
 """Outcomes of one customer whose covariance is used; of more, those of each run of this length."""
 
-ROWS_AT_ONCE = 8_192
+JOINT_ROWS_AT_ONCE = 8_192
 """Outcomes whose rows of the design are held at once."""
 
 MOVED_ALONE = 0.2
@@ -110,7 +110,7 @@ class JointPass:
         """Return what outcomes of whole customers add to the sums."""
         found = self.factors(outcomes) if self.own and not self.apart else None
         total = JointSums.none(self)
-        for part in outcomes.slices(outcomes.runs(), ROWS_AT_ONCE):
+        for part in outcomes.slices(outcomes.runs(), JOINT_ROWS_AT_ONCE):
             total = total + self._slice_sums(outcomes, part, found)
         return total
 
@@ -137,8 +137,8 @@ class JointPass:
         """Return the customers' modes given the population, and what their outcomes say as normal factors."""
         n, n_customers = len(outcomes.y), int(outcomes.customer.max(initial=-1)) + 1
         score, variance = np.empty(n), np.empty(n)
-        for start in range(0, n, ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, n, JOINT_ROWS_AT_ONCE):
+            part = slice(start, start + JOINT_ROWS_AT_ONCE)
             rows = outcomes.rows(part)
             score[part] = rows @ self.mean
             variance[part] = ((rows @ self.covariance) * rows).sum(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import FloatArray, IntArray
+from bandit.models.customer_pairs import LEAST_VARIANCE, MOST_TIMES_GIVEN
 from bandit.models.joint_customers import JointCustomerEffects
 
 LOG_DEVIATION = 1.0
@@ -15,9 +16,6 @@ LOG_DEVIATION = 1.0
 
 MOST_LOG_STEP = 1.0
 """Most by which the logarithm of a variance changes at one estimate."""
-
-LEAST_VARIANCE, MOST_TIMES_GIVEN = 1e-4, 16.0
-"""Bounds of a variance: the lower one, and the upper one as a multiple of the given variance."""
 
 
 class PredictiveCustomerEffects(JointCustomerEffects):

@@ -12,7 +12,7 @@ from bandit.models.arrays import Float32Array
 from bandit.models.joint_fit import JointPass, JointRows
 from bandit.policies.thompson.training_rows import ModelColumns, TrainingRows, customer_keys
 
-MOST_CELLS = 32_000_000
+MOST_PART_CELLS = 32_000_000
 """Most numbers of context columns that a part holds at once: one that has more is read several times."""
 
 
@@ -69,7 +69,7 @@ def joint_rows(read: Callable[[], Iterable[TrainingRows]], columns: ModelColumns
         found = _Gathered()
         for rows in read():
             found.add(rows, columns, share, shares)
-            if not share and shares < MOST_SHARES and found.cells > MOST_CELLS:
+            if not share and shares < MOST_SHARES and found.cells > MOST_PART_CELLS:
                 break
         else:
             yield found.sorted(columns)
