@@ -158,13 +158,13 @@ def _learn_offline(options: LearnOfflineOptions) -> int:
             _require_newest_version(found)
         with part_runner(found.log, options.log.cluster) as runner:
             result = _cross_fit(options, found, runner)
-        code = gate(result) if options.gate else 0
-        written = options.into is not None and code == 0
-        policy_id = None
-        if options.into is not None and written:
-            named = _named(found.catalogue, learner, options.name, joins=joins)
-            with progress("learning from the whole log") as report:
-                policy_id = _write(options.into, found, named, report, joins=joins)
+            code = gate(result) if options.gate else 0
+            policy_id = None
+            if options.into is not None and code == 0:
+                named = _named(found.catalogue, learner, options.name, joins=joins)
+                with progress("learning from the whole log") as report:
+                    learning = _Learning(found, named, report, runner)
+                    policy_id = _write(options.into, learning, joins=joins)
         _show(options, found, result, policy_id, joins=joins)
     return code
 
@@ -253,7 +253,17 @@ def _named(catalogue: Catalogue, policy: Policy, name: str | None, *, joins: boo
     return build(catalogue, {**policy.spec(), "name": name})
 
 
-def _write(into: Path, found: Opened, policy: Policy, report: Progress, *, joins: bool) -> int:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Learning:
+    """The log that a policy learns, the policy, and where its progress is shown and its sums are added up."""
+
+    found: Opened
+    policy: Policy
+    report: Progress
+    runner: PartRunner | None
+
+
+def _write(into: Path, learning: _Learning, *, joins: bool) -> int:
     """Let the policy learn the whole log, create or open its database, and return its number there."""
     from bandit.cli.databases import all_or_nothing, writing
     from bandit.engine import Engine
@@ -261,11 +271,12 @@ def _write(into: Path, found: Opened, policy: Policy, report: Progress, *, joins
     from bandit.learning import add_candidate
     from bandit.store import StoreLog
 
-    policy = untrained_copy(policy, found.catalogue)
+    found, report = learning.found, learning.report
+    policy = untrained_copy(learning.policy, found.catalogue)
     if joins and isinstance(found.log, StoreLog) and found.store is not None:
         with found.store.one_state(), writing(into) as store:  # what is noted as learned is what was learned
-            teach(policy, found.log, _BATCH, report)
+            teach(policy, found.log, _BATCH, report, learning.runner)
             return add_candidate(store, found.catalogue, policy, found.log, found.store)
-    teach(policy, found.log, _BATCH, report)
+    teach(policy, found.log, _BATCH, report, learning.runner)
     with all_or_nothing(into), Engine.open(into, found.catalogue, policy) as engine:
         return engine.policy_id

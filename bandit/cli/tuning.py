@@ -83,10 +83,10 @@ def fit(
     the policy learns how customers responded to the offers that they got.
 
     NEW.db must not exist: in the database of the log itself the policy would learn the decisions twice; use
-    `offer-bandit learn` there. LOG.db can also be a file that `export` wrote, with --catalogue, or a dataset: where
-    customers have no effects of their own (--no-personal), its partitions are added up side by side, wherever --cluster
-    says. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`, or in a program
-    with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
+    `offer-bandit learn` there. LOG.db can also be a file that `export` wrote, with --catalogue, or a dataset: its
+    partitions are added up side by side, wherever --cluster says, and only where the market moves, or with more than
+    1,200 weights, is it read in order by this process. Go live on NEW.db with `offer-bandit decide NEW.db CUSTOMER`,
+    or in a program with Engine.resume("NEW.db"). Choose a half-life by `offer-bandit half-life LOG.db`.
 
     \b
     In a program, with a log from any source:

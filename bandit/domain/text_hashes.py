@@ -24,10 +24,11 @@ _KEPT_BITS = np.array([(1 << 8 * n) - 1 for n in range(_WORD + 1)], dtype=np.uin
 _SEED = np.uint64(hash("columns of texts") & (1 << 64) - 1)
 
 
-def text_hashes(texts: Sequence[str]) -> UnsignedArray:
+def text_hashes(texts: Sequence[str], seed: int | None = None) -> UnsignedArray:
     """Return the hashes of n texts, (n,): equal for equal texts within a process, and in no other process the same.
 
-    Two different texts have the same hash once in about 10^19 pairs.
+    Two different texts have the same hash once in about 10^19 pairs. With a `seed` the hashes are the same everywhere,
+    and a file can be made whose texts collide.
 
     >>> one, two, three = text_hashes(["email", "sms", "email"]).tolist()
     >>> one == three, one == two
@@ -41,16 +42,16 @@ def text_hashes(texts: Sequence[str]) -> UnsignedArray:
     else:
         sizes = (len(text.encode("utf-8", "surrogatepass")) for text in texts)
         np.cumsum(np.fromiter(sizes, dtype=np.int64, count=len(texts)), out=offsets[1:])
-    return byte_hashes(np.frombuffer(data, dtype=np.uint8), offsets)
+    return byte_hashes(np.frombuffer(data, dtype=np.uint8), offsets, seed)
 
 
-def byte_hashes(data: ByteArray, offsets: IntArray) -> UnsignedArray:
+def byte_hashes(data: ByteArray, offsets: IntArray, seed: int | None = None) -> UnsignedArray:
     """Return the hashes of n texts that stand one after the other in `data`, text i from offsets[i] to offsets[i + 1].
 
     They are those of `text_hashes`.
     """
     starts, sizes = offsets[:-1], np.diff(offsets)
-    hashes = mixed(sizes.astype(np.uint64) ^ _SEED)
+    hashes = mixed(sizes.astype(np.uint64) ^ (_SEED if seed is None else np.uint64(seed)))
     longest = int(sizes.max(initial=0))
     if not longest:
         return hashes

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bandit.decide import checked
-from bandit.domain import PooledPolicy
+from bandit.domain import PartitionedLog, PooledPolicy
 from bandit.errors import InputError, PolicyError
 from bandit.evaluate.log_cache import cache_log
-from bandit.evaluate.split import OtherFolds, folds_of
+from bandit.evaluate.split import OtherFolds, folds_of, other_folds_in_parts
 from bandit.policies import ThompsonSampling, build
 
 if TYPE_CHECKING:
@@ -85,16 +85,18 @@ def cross_fit(
     folds: int,
     size: int,
     advance: Callable[[int], None],
+    runner: PartRunner | None = None,
 ) -> tuple[CandidatePolicy, ...]:
     """Return the candidates, those that learn as one untrained copy a fold, taught on the customers of other folds.
 
-    `advance` is called with the number of decisions of the log after each copy. InputError with fewer than two folds.
+    `advance` is called with the number of decisions of the log after each copy. What of a log in parts is learned by
+    sums is added up by `runner`. InputError with fewer than two folds.
     """
     if folds < 2:
         raise InputError(f"cross-fitting needs at least 2 folds, not {folds}; leave it at 5 if unsure")
     if not any(policy.learns for each in candidates for policy in each.copies):
         return tuple(candidates)
-    cached = cache_log(log, size)
+    every = _others(log, folds, size, runner)
     fitted = []
     for each in candidates:
         (policy,) = each.copies
@@ -102,16 +104,23 @@ def cross_fit(
             fitted.append(each)
             continue
         copies = [untrained_copy(policy, catalogue) for _ in range(folds)]
-        for fold, one in enumerate(copies):
-            others = OtherFolds(cached, fold, folds)
+        for one, others in zip(copies, every, strict=True):
             if not others.n:
                 raise InputError(
                     f"the log has too few customers for {folds} groups of them; give a log of more customers"
                 )
-            teach(one, others, size)
+            teach(one, others, size, runner=runner)
             advance(log.n)
         fitted.append(CandidatePolicy(each.name, tuple(copies)))
     return tuple(fitted)
+
+
+def _others(log: Log, folds: int, size: int, runner: PartRunner | None) -> Sequence[Log]:
+    """Return for each fold the decisions of the others: of a log in parts in these, else read from memory."""
+    if isinstance(log, PartitionedLog):
+        return other_folds_in_parts(log, folds, runner)
+    cached = cache_log(log, size)
+    return [OtherFolds(cached, fold, folds) for fold in range(folds)]
 
 
 def teach(

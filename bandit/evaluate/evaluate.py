@@ -157,7 +157,7 @@ def evaluate(
         raise InputError("the log has no decisions to judge by; import some, or choose another split")
     advance = _PassCounter(progress, to_judge * request.passes + judged.left_out).advance
     if crossfit is not None:
-        candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance)
+        candidates = cross_fit(candidates, catalogue, log, crossfit, request.batch_size, advance, runner)
     passes = None
     if parts is not None:
         passes = PartPasses(parts, InProcessRunner() if runner is None else runner, split, advance)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bandit.domain import LogView
+from bandit.domain import InProcessRunner, LogView
 from bandit.errors import InputError
 from bandit.ope.clusters import ClusterIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bandit.domain import BoolArray, FloatArray, IntArray, Log, LoggedBatch
+    from bandit.domain import BoolArray, FloatArray, IntArray, Log, LoggedBatch, LogPart, PartitionedLog, PartRunner
 
 SplitPart = Literal["learn", "judge"]
 
@@ -81,6 +81,59 @@ class OtherFolds(_PartOfLog):
 
     def _contains(self, shares: FloatArray) -> BoolArray:
         return np.asarray(folds_of(shares, self.folds) != self.fold)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldPart:
+    """One part of a log without the customers of a fold; `n` is the number of decisions that are left."""
+
+    part: LogPart
+    fold: int
+    folds: int
+    n: int
+
+    def open(self) -> OtherFolds:
+        """Return the decisions of the other folds."""
+        return OtherFolds(self.part.open(), self.fold, self.folds)
+
+
+@dataclass(frozen=True, eq=False)
+class OtherFoldsInParts(OtherFolds):
+    """All folds but one of a log in parts, in the same parts."""
+
+    parts: tuple[FoldPart, ...] = ()
+
+    @cached_property
+    def n(self) -> int:
+        """The number of decisions of the other folds."""
+        return sum(part.n for part in self.parts)
+
+
+def other_folds_in_parts(
+    log: PartitionedLog, folds: int, runner: PartRunner | None = None
+) -> tuple[OtherFoldsInParts, ...]:
+    """Return for each fold the others of a log in parts, whose decisions are counted by `runner` or in this process."""
+    over = InProcessRunner() if runner is None else runner
+    counts = list(over.map(_fold_counts, log.parts, None, folds))
+    return tuple(
+        OtherFoldsInParts(
+            log,
+            fold,
+            folds,
+            parts=tuple(
+                FoldPart(part, fold, folds, int(own.sum() - own[fold]))
+                for part, own in zip(log.parts, counts, strict=True)
+            ),
+        )
+        for fold in range(folds)
+    )
+
+
+def _fold_counts(part: LogPart, folds: int) -> IntArray:
+    keys, found = ClusterIndex(FOLD_SALT), np.zeros(folds, dtype=np.int64)
+    for batch in part.open().batches():
+        found += np.bincount(folds_of(keys.read_batch(batch.contexts)[1], folds), minlength=folds)
+    return found
 
 
 def split_log(log: Log, share: float = 0.5, part: SplitPart = "learn", salt: str = "split") -> SplitLog:

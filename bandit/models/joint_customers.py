@@ -166,7 +166,11 @@ class JointCustomerEffects(CustomerEffects):
     def prior_precision(self, places: IntArray) -> FloatArray:
         """Return the expected precision (n, 1 + K) of the customers' priors, by their chances of the wide one."""
         natural, known = self.memory.rows(places)
-        _, _, share = self._mixture(natural.astype(np.float64), known.astype(np.float64))
+        return self.expected_precision(natural.astype(np.float64), known.astype(np.float64))
+
+    def expected_precision(self, natural: FloatArray, precision: FloatArray) -> FloatArray:
+        """Return what `prior_precision` does for customers of these likelihood factors, (n, 1 + K) each."""
+        _, _, share = self._mixture(natural, precision)
         return (1.0 - share) / self.variances[self.owner] + share / self._wide[self.owner]
 
     def set_factors(self, places: IntArray, natural: FloatArray, precision: FloatArray) -> None:
@@ -205,6 +209,10 @@ class JointCustomerEffects(CustomerEffects):
     def correct_judgement(self, places: IntArray, columns: FloatArray, change: FloatArray) -> None:
         """Correct the responses of outcomes that were judged before: nothing here."""
 
+    def take_variances(self, variances: FloatArray) -> None:
+        """Set the variances of the dimensions, as a batch fit finds them."""
+        self.variances = variances
+
     def estimate_from_histories(self) -> None:
         """Estimate the variances after all outcomes were learned at once."""
         self.estimate()
@@ -224,6 +232,12 @@ class JointCustomerEffects(CustomerEffects):
             shared = np.bincount(self.owner, determined, minlength=size)
             found = self.strength * self.given + np.bincount(self.owner, squares, minlength=size)
             self.variances = np.clip(found / (self.strength + shared), 1e-4, 16.0 * self.given)
+
+    def without_customers(self) -> JointCustomerEffects:
+        """Return effects under the same priors of which no customer is known."""
+        other = type(self)(self.owner, np.sqrt(self.given), self.strength)
+        other.variances = self.variances.copy()
+        return other
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,140 +1,232 @@
-"""A batch fit of population and customers' effects together: the joint mode that the online updates approximate."""
+"""A batch fit of population and customers' effects together, by sums over parts of whole customers.
+
+It is the joint mode that the online updates approximate. Given the population's weights, the effects of a customer
+follow from that customer's outcomes alone, so that each part of a log finds those of its own customers at every pass,
+and nothing but sums leaves it.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from scipy.special import expit
 
 from bandit.domain import FloatArray, IntArray
-from bandit.models.gaussian import Gaussian, solve_positive
+from bandit.models.customer_pairs import PairSums
+from bandit.models.gaussian import Gaussian
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
 from bandit.models.logistic import LOGISTIC_BLOCK, laplace_dual
+from bandit.models.newton_sums import NewtonSums, column_sums
 from bandit.models.prior import Prior
 
-JointBatches: TypeAlias = Callable[[], Iterable[tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray]]]
-"""Yields the same rows (n, D), y, weights, customers' places (n,) or -1, and columns (n, 1 + K) at every call."""
-
 LONGEST_RUN = 128
-"""Outcomes of one customer in a batch whose covariance is used; of more, those of each run of this length."""
+"""Outcomes of one customer whose covariance is used; of more, those of each run of this length."""
+
+JOINT_ROWS_AT_ONCE = 8_192
+"""Outcomes whose rows of the design are held at once."""
+
+MOVED_ALONE = 0.2
+"""Largest move of a weight, in its deviations, after which a fit of the population alone goes on with customers: what
+the population lacks would look like differences of customers."""
 
 CUSTOMER_ROWS = 16_384
 """Outcomes of customers that are handled at once: bounds the memory."""
 
 _CUSTOMER_STEPS = 4
+_MIXTURE_ROUNDS = 3
+"""Rounds in which a customer's chance of the wide prior and the customer's mode follow from each other."""
+
 _LARGEST_STEP = 2.0
 _LAST_STEP = 1e-8
 """The step after which no other one is taken: Newton's method has then converged to the last digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _CustomerRows:
-    """All outcomes of customers, sorted by customer: what their effects are learned from, given the population.
+class JointRows:
+    """n outcomes of whole customers, those of each together: of customer 0 first, and before them those of none, -1.
 
-    `variance` (n,) is that of the population's score.
+    `rows` and `columns` return the design's rows (k, D) and the offers' columns (k, 1 + K) of a slice of them. `weight`
+    (n,) is how many outcomes each counts as for the population, and `own_weight` (n,) for its customer.
     """
 
-    places: IntArray
-    columns: FloatArray
+    customer: IntArray
     y: FloatArray
     weight: FloatArray
-    score: FloatArray
-    variance: FloatArray
+    own_weight: FloatArray
+    rows: Callable[[slice], FloatArray]
+    columns: Callable[[slice], FloatArray]
 
-    def parts(self) -> Iterable[_CustomerRows]:
-        """Yield the outcomes of whole customers, about CUSTOMER_ROWS at a time."""
-        starts = np.flatnonzero(np.append(True, self.places[1:] != self.places[:-1]))
-        cuts = np.unique(np.searchsorted(starts, np.arange(0, len(self.places), CUSTOMER_ROWS)))
-        cuts = cuts[cuts < len(starts)]
-        bounds = np.append(starts[cuts], len(self.places))
-        for start, stop in itertools.pairwise(bounds):
-            part = slice(start, stop)
-            yield _CustomerRows(
-                self.places[part],
-                self.columns[part],
-                self.y[part],
-                self.weight[part],
-                self.score[part],
-                self.variance[part],
+    def runs(self) -> IntArray:
+        """Return where runs of one customer's outcomes begin, each of at most LONGEST_RUN; one for each without one."""
+        n = len(self.customer)
+        first = np.flatnonzero(np.append(True, self.customer[1:] != self.customer[:-1])[:n])
+        rank = np.arange(n) - np.repeat(first, np.diff(np.append(first, n)))
+        return np.flatnonzero((rank % LONGEST_RUN == 0) | (self.customer < 0))
+
+    def slices(self, starts: IntArray, size: int) -> Iterator[slice]:
+        """Yield slices of about `size` outcomes that begin at some of the `starts`."""
+        n = len(self.customer)
+        cuts = np.unique(np.searchsorted(starts, np.arange(0, n, size)))
+        bounds = np.append(starts[cuts[cuts < len(starts)]], n)
+        for start, stop in itertools.pairwise(bounds.tolist()):
+            yield slice(start, stop)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointSums:
+    """The sums of one pass: of the population's Newton step, and of the customers' variances; add with `+`."""
+
+    newton: NewtonSums
+    pairs: PairSums
+
+    @staticmethod
+    def none(here: JointPass) -> JointSums:
+        """Return the sums of a pass over no outcomes."""
+        return JointSums(NewtonSums.of([], here.mean), PairSums.none(len(here.effects.given)))
+
+    def __add__(self, other: JointSums) -> JointSums:
+        return JointSums(self.newton + other.newton, self.pairs + other.pairs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JointPass:
+    """What a pass over the outcomes depends on: population and customers' priors at present.
+
+    `mean` (D,) and `covariance` (D, D) are of the population, `effects` those of no customer. Without `own` the
+    population is fitted as if customers had no effects, and the pairs of their outcomes are added up. With `apart` it
+    always is, as where outcomes count more for the population than for their customer.
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    effects: JointCustomerEffects
+    own: bool
+    apart: bool
+
+    def sums(self, outcomes: JointRows) -> JointSums:
+        """Return what outcomes of whole customers add to the sums."""
+        found = self.factors(outcomes) if self.own and not self.apart else None
+        total = JointSums.none(self)
+        for part in outcomes.slices(outcomes.runs(), JOINT_ROWS_AT_ONCE):
+            total = total + self._slice_sums(outcomes, part, found)
+        return total
+
+    def _slice_sums(self, outcomes: JointRows, part: slice, found: CustomerFactors | None) -> JointSums:
+        rows, columns, y, weight = outcomes.rows(part), outcomes.columns(part), outcomes.y[part], outcomes.weight[part]
+        customer, owner, n = outcomes.customer[part], self.effects.owner, len(self.effects.given)
+        score, pairs = rows @ self.mean, PairSums.none(n)
+        if found is not None:
+            known = np.flatnonzero(customer >= 0)
+            score[known] += (columns[known] * found.mean[customer[known]]).sum(axis=1)
+        p = expit(score)
+        root = np.sqrt(weight * p * (1.0 - p))[:, None]
+        white = root * rows
+        if found is not None:
+            white = _whitened(white, root * columns, customer, 1.0 / found.prior)
+        elif not self.own:
+            own = outcomes.own_weight[part]
+            for at in _equally_many(customer):
+                residual, curvature = (own * (y - p))[at], (own * p * (1.0 - p))[at]
+                pairs = pairs + PairSums.of(columns[at], residual, curvature, owner, n)
+        return JointSums(NewtonSums(white.T @ white, column_sums(weight * (y - p), rows)), pairs)
+
+    def factors(self, outcomes: JointRows) -> CustomerFactors:
+        """Return the customers' modes given the population, and what their outcomes say as normal factors."""
+        n, n_customers = len(outcomes.y), int(outcomes.customer.max(initial=-1)) + 1
+        score, variance = np.empty(n), np.empty(n)
+        for start in range(0, n, JOINT_ROWS_AT_ONCE):
+            part = slice(start, start + JOINT_ROWS_AT_ONCE)
+            rows = outcomes.rows(part)
+            score[part] = rows @ self.mean
+            variance[part] = ((rows @ self.covariance) * rows).sum(axis=1)
+        found = CustomerFactors.none(n_customers, len(self.effects.owner))
+        first = np.flatnonzero(np.append(True, outcomes.customer[1:] != outcomes.customer[:-1])[:n])
+        for part in outcomes.slices(first, CUSTOMER_ROWS):
+            customer = outcomes.customer[part]
+            known = slice(part.start + np.count_nonzero(customer < 0), part.stop)
+            if known.start == known.stop:
+                continue
+            own = _OwnOutcomes(
+                outcomes.columns(known), outcomes.y[known], outcomes.own_weight[known], score[known], variance[known]
             )
+            customer = outcomes.customer[known]
+            starts = np.flatnonzero(np.append(True, customer[1:] != customer[:-1]))
+            length = np.diff(np.append(starts, len(customer)))
+            for size in np.unique(length).tolist():
+                at = starts[length == size]
+                found.put(customer[at], _fit_equally_many(self.effects, own, at[:, None] + np.arange(size)))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerFactors:
+    """m customers' modes, and the natural means and precisions of their own histories, (m, 1 + K) each.
+
+    `prior` (m, 1 + K) are the expected precisions of their priors.
+    """
+
+    mean: FloatArray
+    natural: FloatArray
+    precision: FloatArray
+    prior: FloatArray
+
+    @staticmethod
+    def none(n: int, columns: int) -> CustomerFactors:
+        """Return room for n customers."""
+        return CustomerFactors(*(np.zeros((n, columns)) for _ in range(4)))
+
+    def put(self, places: IntArray, other: CustomerFactors) -> None:
+        """Replace those of some customers."""
+        self.mean[places], self.natural[places] = other.mean, other.natural
+        self.precision[places], self.prior[places] = other.precision, other.prior
 
 
 def fit_jointly(
     belief: Gaussian,
-    batches: JointBatches,
+    sums: Callable[[JointPass], JointSums],
     prior: Prior,
     effects: JointCustomerEffects,
-    rounds: int = 8,
+    rounds: int = 16,
     tolerance: float = 1e-3,
+    *,
+    apart: bool = False,
 ) -> None:
     """Learn all outcomes at once, from the priors, to the mode of population and customers' effects together.
 
-    Each round is a Newton step of the population's weights, with the customers' effects integrated out of its
-    curvature, and then the customers' mode given the population: Newton's method on the profile of the posterior
-    (Murphy & van der Vaart 2000, "On profile likelihood"). Each round reads the batches twice. The customers' effects
-    are left as normal factors, column by column, with the variance that they have beside the population's. Between
-    rounds the variances of both priors are estimated. It ends when no weight moves by more than `tolerance` of its
-    deviation. Takes about 8 (6 + 1 + K) bytes an outcome.
+    `sums` returns those of a pass over all outcomes. The first passes fit the population as if customers had no
+    effects; from its residuals the variances of these are estimated (`PairSums`). Each further round is a Newton
+    step of the population's weights at the customers' mode given them, with the customers' effects integrated out of
+    its curvature: Newton's method on the profile of the posterior (Murphy & van der Vaart 2000, "On profile
+    likelihood"). Between rounds the variances of the population's prior are estimated. It ends when no weight moves by
+    more than `tolerance` of its deviation. What is known of single customers is then `JointPass.factors` at the belief.
     """
     belief.assign(prior.center.copy(), np.diag(prior.variance))
-    # At least one row, for the outcomes without a customer, whose place is -1.
-    means = np.zeros((max(1, len(effects)), len(effects.owner)))
+    own = False
     for turn in range(rounds):
-        moved = _population_step(belief, batches, prior, effects, means)
-        _fit_customers(effects, _customer_rows(belief, batches), means)
-        if turn and moved < tolerance:
+        here = JointPass(belief.mean, belief.covariance, effects.without_customers(), own=own, apart=apart)
+        found = sums(here)
+        moved = found.newton.step(belief, prior)
+        if own and moved < tolerance:
             return
+        if not own and (moved < MOVED_ALONE or turn >= rounds // 2):
+            effects.take_variances(found.pairs.variances(effects.given))
+            own = True
         if turn < rounds - 2:  # the last rounds converge under fixed variances
             prior.estimate(belief)
-            effects.estimate_from_histories()
 
 
-def _population_step(
-    belief: Gaussian, batches: JointBatches, prior: Prior, effects: JointCustomerEffects, means: FloatArray
-) -> float:
-    """Take one Newton step over all batches; return the largest move, in posterior deviations."""
-    precision = np.diag(1.0 / prior.variance)
-    gradient = (prior.center - belief.mean) / prior.variance
-    variance = 1.0 / effects.prior_precision(np.arange(len(effects)))
-    for rows, y, weight, places, columns in batches():
-        known = (places >= 0)[:, None]
-        p = expit(rows @ belief.mean + (columns * (means[places] * known)).sum(axis=1))
-        root = np.sqrt(weight * p * (1.0 - p))[:, None]
-        white = _whitened(root * rows, root * columns, places, variance)
-        precision += white.T @ white
-        gradient += (weight * (y - p)) @ rows
-    covariance = solve_positive(precision, np.eye(len(precision)))
-    covariance = 0.5 * (covariance + covariance.T)
-    step = covariance @ gradient
-    # Far from the mode a full step may overshoot: no weight moves by more than a few of its deviations at once.
-    step /= max(1.0, float(np.abs(step / np.sqrt(prior.variance)).max()) / 3.0)
-    belief.assign(belief.mean + step, covariance)
-    return float(np.abs(step / np.sqrt(np.diag(covariance))).max())
-
-
-def _whitened(rows: FloatArray, columns: FloatArray, places: IntArray, variance: FloatArray) -> FloatArray:
+def _whitened(rows: FloatArray, columns: FloatArray, customer: IntArray, variance: FloatArray) -> FloatArray:
     """Return rows (n, D) divided by a root of each customer's covariance, identity + columns variance columns'.
 
-    Customers of equally many outcomes are handled together.
+    The outcomes of a customer are together; `variance` are the prior variances of the customers, (m, 1 + K).
     """
     white = rows.copy()
-    order = np.argsort(places, kind="stable")
-    order = order[np.count_nonzero(places < 0) :]
-    if not len(order):
-        return white
-    ordered = places[order]
-    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
-    starts = np.flatnonzero(rank % LONGEST_RUN == 0)
-    length = np.diff(np.append(starts, len(order)))
-    for size in np.unique(length).tolist():
-        at = order[starts[length == size][:, None] + np.arange(size)]
-        a = columns[at]
-        system = (a * variance[places[at[:, 0]]][:, None, :]) @ a.transpose(0, 2, 1)
+    for at in _equally_many(customer):
+        a, size = columns[at], at.shape[1]
+        system = (a * variance[customer[at[:, 0]]][:, None, :]) @ a.transpose(0, 2, 1)
         system[:, np.arange(size), np.arange(size)] += 1.0
         if size == 1:
             white[at[:, 0]] /= np.sqrt(system[:, 0])
@@ -143,58 +235,57 @@ def _whitened(rows: FloatArray, columns: FloatArray, places: IntArray, variance:
     return white
 
 
-def _customer_rows(belief: Gaussian, batches: JointBatches) -> _CustomerRows:
-    """Return the outcomes of customers at the population's present belief."""
-    found: list[tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]] = []
-    for rows, y, weight, places, columns in batches():
-        own = places >= 0
-        variance = ((rows @ belief.covariance) * rows).sum(axis=1)
-        score = rows @ belief.mean
-        found.append((places[own], columns[own], y[own], weight[own], score[own], variance[own]))
-    whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]
-    order = np.argsort(whole[0], kind="stable")
-    places, columns, y, weight, score, variance = (part[order] for part in whole)
-    return _CustomerRows(places.astype(np.int64), columns, y, weight, score, variance)
+def _equally_many(customer: IntArray) -> Iterator[IntArray]:
+    """Yield the places (m, outcomes of each) of runs of equally many outcomes, of the customers (n,) of outcomes.
 
-
-def _fit_customers(effects: JointCustomerEffects, rows: _CustomerRows, means: FloatArray) -> None:
-    """Move the customers' `means` to their mode given the population, in place, and set their factors.
-
-    Customers of equally many outcomes are handled together.
+    A customer's outcomes are together; those of none, -1, are left out.
     """
-    if not len(rows.places):
-        return
-    for part in rows.parts():
-        starts = np.flatnonzero(np.append(True, part.places[1:] != part.places[:-1]))
-        length = np.diff(np.append(starts, len(part.places)))
-        for size in np.unique(length).tolist():
-            _fit_equally_many(effects, part, starts[length == size][:, None] + np.arange(size), means)
+    order = np.flatnonzero(customer >= 0)
+    ordered = customer[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(order)])
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    starts = np.flatnonzero(rank % LONGEST_RUN == 0)
+    length = np.diff(np.append(starts, len(order)))
+    for size in np.unique(length).tolist():
+        yield order[starts[length == size][:, None] + np.arange(size)]
 
 
-def _fit_equally_many(effects: JointCustomerEffects, rows: _CustomerRows, at: IntArray, means: FloatArray) -> None:
-    """Do what `_fit_customers` does for the customers with the rows `at` (m, outcomes of each)."""
-    places, columns, y, weight, score = (
-        rows.places[at[:, 0]],
-        rows.columns[at],
-        rows.y[at],
-        rows.weight[at],
-        rows.score[at],
-    )
-    prior, mean = effects.prior_precision(places), means[places]
-    for _ in range(_CUSTOMER_STEPS):
+@dataclass(frozen=True, slots=True, eq=False)
+class _OwnOutcomes:
+    """Outcomes of customers: what their effects are learned from, given the population.
+
+    `columns` are (n, 1 + K), all others (n,); `variance` is that of the population's score.
+    """
+
+    columns: FloatArray
+    y: FloatArray
+    weight: FloatArray
+    score: FloatArray
+    variance: FloatArray
+
+
+def _fit_equally_many(effects: JointCustomerEffects, own: _OwnOutcomes, at: IntArray) -> CustomerFactors:
+    """Return the factors of the customers with the outcomes `at` (m, outcomes of each)."""
+    columns, y, weight, score = own.columns[at], own.y[at], own.weight[at], own.score[at]
+    mean = natural = precision = np.zeros((len(at), columns.shape[2]))
+    prior = effects.expected_precision(natural, precision)
+    for turn in range(_MIXTURE_ROUNDS):
+        if turn:
+            prior = effects.expected_precision(natural, precision)
+        for _ in range(_CUSTOMER_STEPS):
+            p = expit(score + _times(columns, mean))
+            gradient = _times(columns.transpose(0, 2, 1), weight * (y - p)) - prior * mean
+            step = np.clip(_solved(columns, weight * p * (1.0 - p), prior, gradient), -_LARGEST_STEP, _LARGEST_STEP)
+            mean = mean + step
+            if np.abs(step).max() < _LAST_STEP:
+                break
         p = expit(score + _times(columns, mean))
-        gradient = _times(columns.transpose(0, 2, 1), weight * (y - p)) - prior * mean
-        step = np.clip(_solved(columns, weight * p * (1.0 - p), prior, gradient), -_LARGEST_STEP, _LARGEST_STEP)
-        mean = mean + step
-        if np.abs(step).max() < _LAST_STEP:
-            break
-    means[places] = mean
-    p = expit(score + _times(columns, mean))
-    curvature = weight * p * (1.0 - p)
-    # The population's score is uncertain: for the customer, its variance is noise.
-    variance = _variances(columns, curvature / (1.0 + curvature * rows.variance[at]), prior)
-    precision = 1.0 / variance
-    effects.set_factors(places, precision * mean, np.maximum(precision - prior, 0.0))
+        curvature = weight * p * (1.0 - p)
+        # The population's score is uncertain: for the customer, its variance is noise.
+        reduced = np.maximum(_reductions(columns, curvature / (1.0 + curvature * own.variance[at]), prior), 0.0)
+        variance = 1.0 / prior - reduced
+        natural, precision = mean / variance, prior * reduced / variance
+    return CustomerFactors(mean, natural, precision, prior)
 
 
 def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
@@ -218,12 +309,17 @@ def _solved(columns: FloatArray, curvature: FloatArray, prior: FloatArray, right
     return right / prior - _times(scaled.transpose(0, 2, 1), solved)
 
 
-def _variances(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> FloatArray:
-    """Return the diagonals (m, 1 + K) of inverse(diag(prior) + columns' curvature columns), as `_solved` finds it."""
+def _reductions(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return by how much the outcomes reduce the prior variances 1 / prior, (m, 1 + K), as `_solved` finds it.
+
+    1 / prior minus the diagonal of inverse(diag(prior) + columns' curvature columns), without taking a difference.
+    """
     if columns.shape[1] >= columns.shape[2]:
-        return np.asarray(np.diagonal(np.linalg.inv(_curvature(columns, curvature, prior)), axis1=1, axis2=2))
+        known = columns.transpose(0, 2, 1) @ (columns * curvature[:, :, None])
+        whole = np.linalg.inv(_curvature(columns, curvature, prior))
+        return np.asarray((known * whole.transpose(0, 2, 1)).sum(axis=2) / prior)
     scaled, system = _outcome_system(columns, curvature, prior)
-    return np.asarray(1.0 / prior - (scaled * np.linalg.solve(system, scaled)).sum(axis=1))
+    return np.asarray((scaled * np.linalg.solve(system, scaled)).sum(axis=1))
 
 
 def _outcome_system(columns: FloatArray, curvature: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:

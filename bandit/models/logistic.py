@@ -146,32 +146,12 @@ class BayesianLogistic:
             return
         belief.assign_parts(prior.center.copy(), [np.diag(prior.variance)])
         for turn in range(rounds):
-            moved = self._newton(batches, prior, sums)
+            found = NewtonSums.of(batches(), belief.mean) if sums is None else sums(belief.mean)
+            moved = found.step(belief, prior)
             if turn and moved < tolerance:
                 return
             if turn < rounds - 2:  # the last passes converge under fixed variances
                 prior.estimate(belief)
-
-    def _newton(self, batches: Batches, prior: Prior, sums: Callable[[FloatArray], NewtonSums] | None = None) -> float:
-        """Take one Newton step over all batches; return the largest move, in posterior deviations."""
-        belief = self.weights
-        precision = np.diag(1.0 / prior.variance)
-        gradient = (prior.center - belief.mean) / prior.variance
-        if sums is not None:
-            found = sums(belief.mean)
-            precision, gradient = precision + found.curvature, gradient + found.gradient
-        for rows, y, weight in batches() if sums is None else ():
-            p = expit(rows @ belief.mean)
-            precision += (rows * (weight * p * (1.0 - p))[:, None]).T @ rows
-            gradient += (weight * (y - p)) @ rows
-        covariance = solve_positive(precision, np.eye(len(precision)))
-        covariance = 0.5 * (covariance + covariance.T)
-        deviation = np.sqrt(np.diag(covariance))
-        step = covariance @ gradient
-        # Far from the mode a full step may overshoot: no weight moves by more than a few of its deviations at once.
-        step = _bounded(step, prior)
-        belief.assign_parts(belief.mean + step, [covariance])
-        return float(np.abs(step / deviation).max())
 
     def _fit_blocks(self, belief: BlockGaussian, batches: Batches, prior: Prior, rounds: int) -> None:
         """Learn all outcomes block by block from the prior, then move the mean towards the mode of all weights.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandit.domain import FloatArray, IntArray
+from bandit.models.customer_pairs import LEAST_VARIANCE, MOST_TIMES_GIVEN
 from bandit.models.joint_customers import JointCustomerEffects
 
 LOG_DEVIATION = 1.0
@@ -15,9 +16,6 @@ LOG_DEVIATION = 1.0
 
 MOST_LOG_STEP = 1.0
 """Most by which the logarithm of a variance changes at one estimate."""
-
-LEAST_VARIANCE, MOST_TIMES_GIVEN = 1e-4, 16.0
-"""Bounds of a variance: the lower one, and the upper one as a multiple of the given variance."""
 
 
 class PredictiveCustomerEffects(JointCustomerEffects):
@@ -93,6 +91,11 @@ class PredictiveCustomerEffects(JointCustomerEffects):
     def estimate_from_histories(self) -> None:
         """Estimate the variances from whole histories, as a batch fit does; what was judged before is forgotten."""
         super().estimate()
+        self._start_judging()
+
+    def take_variances(self, variances: FloatArray) -> None:
+        """Set the variances of the dimensions; what was judged before is forgotten."""
+        super().take_variances(variances)
         self._start_judging()
 
     def decay(self, kept: float) -> None:

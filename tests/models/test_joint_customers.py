@@ -7,8 +7,9 @@ from scipy.special import expit
 from bandit.models import BayesianLogistic
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects
-from bandit.models.joint_fit import fit_jointly
+from bandit.models.joint_fit import JointPass, JointRows, fit_jointly
 from bandit.models.prior import Prior, WeightGroup
+from bandit.policies.thompson.part_fit import tree_sum
 
 OWNER = np.array([0, 1, 1, 1])
 
@@ -108,34 +109,46 @@ def test_online_learning_is_near_the_joint_fit(block):
     assert np.corrcoef(beliefs(half, everybody)[0].ravel(), expected)[0, 1] < 0.85
 
 
-def fit(rows, columns, names, y, batch=100_000):
+def joint_rows(rows, columns, places, y):
+    """Outcomes by customer, as a part of a log gives them."""
+    order = np.argsort(places, kind="stable")
+    rows, columns, ones = rows[order], columns[order], np.ones(len(y))
+    number = np.unique(places[order], return_inverse=True)[1] if (places >= 0).all() else places[order]
+    return JointRows(number, y[order], ones, ones, lambda part: rows[part], lambda part: columns[part])
+
+
+def fit(rows, columns, names, y, parts=1):
+    """The joint fit of the customers dealt to some parts, at fixed variances, so that the mode can be compared."""
     model, effects = started()
     prior = Prior([WeightGroup("all", 0.5**0.5, fixed=True)], np.zeros(6, dtype=np.int64), np.zeros(6))
     places = effects.places_for(names)
-    effects.estimate = lambda: None  # the variances stay, so that the mode can be compared
+    effects.take_variances = lambda _: None
+    chosen = [np.flatnonzero(places % parts == part) for part in range(parts)]
+    dealt = [joint_rows(rows[own], columns[own], places[own], y[own]) for own in chosen]
 
-    def batches():
-        for start in range(0, len(y), batch):
-            part = slice(start, start + batch)
-            yield rows[part], y[part], np.ones(len(y[part])), places[part], columns[part]
+    def sums(here):
+        return tree_sum(here.sums(own) for own in dealt)
 
-    fit_jointly(model.weights, batches, prior, effects, rounds=20, tolerance=1e-9)
+    fit_jointly(model.weights, sums, prior, effects, rounds=30, tolerance=1e-9)
+    here = JointPass(model.weights.mean, model.weights.covariance, effects.without_customers(), own=True, apart=False)
+    for own, outcomes in zip(chosen, dealt, strict=True):
+        found = here.factors(outcomes)
+        effects.set_factors(np.unique(places[own]), found.natural, found.precision)
     return model, effects
 
 
-@pytest.mark.parametrize("batch", [37, 80])
-def test_the_fit_ends_at_the_joint_mode_however_it_is_batched(monkeypatch, batch):
-    """The same oracle as of one block: the mode does not depend on the batches, the curvature of one batch is exact."""
+@pytest.mark.parametrize("parts", [1, 3])
+def test_the_fit_ends_at_the_joint_mode_whatever_the_parts_are(monkeypatch, parts):
+    """The same oracle as of one block: mode and curvature are exact."""
     only_narrow(monkeypatch)
     rows, columns, names, y = simulated(np.random.default_rng(1), 10, 8, 0.6)
     block, of_block = started()
     learn(block, of_block, rows, columns, names, y, 80)
-    model, effects = fit(rows, columns, names, y, batch)
+    model, effects = fit(rows, columns, names, y, parts)
     np.testing.assert_allclose(model.weights.mean, block.weights.mean, atol=1e-6)
     everybody = list(dict.fromkeys(names))
     np.testing.assert_allclose(beliefs(effects, everybody)[0], beliefs(of_block, everybody)[0], atol=1e-5)
-    if batch == 80:
-        np.testing.assert_allclose(model.weights.covariance, block.weights.covariance, atol=1e-6)
+    np.testing.assert_allclose(model.weights.covariance, block.weights.covariance, atol=1e-6)
 
 
 @pytest.mark.parametrize("visits", [1, 2, 3, 4, 6])
@@ -159,14 +172,14 @@ def test_the_fit_is_at_the_joint_mode_whether_customers_have_fewer_outcomes_than
 
 
 def test_outcomes_without_a_customer_are_fitted_like_any_other_regression():
-    rows, columns, names, y = simulated(np.random.default_rng(3), 10, 20, 0.0)
+    rows, columns, _, y = simulated(np.random.default_rng(3), 10, 20, 0.0)
     plain, effects = started()
     plain.update(rows, y, block=200)
     prior = Prior([WeightGroup("all", 0.5**0.5, fixed=True)], np.zeros(6, dtype=np.int64), np.zeros(6))
     model = started()[0]
     nobody = np.full(200, -1, dtype=np.int64)
-    effects.places_for(names[:1])
-    fit_jointly(model.weights, lambda: [(rows, y, np.ones(200), nobody, columns)], prior, effects, rounds=20)
+    outcomes = joint_rows(rows, columns, nobody, y)
+    fit_jointly(model.weights, lambda here: here.sums(outcomes), prior, effects, rounds=20)
     np.testing.assert_allclose(model.weights.mean, plain.weights.mean, atol=1e-4)
 
 

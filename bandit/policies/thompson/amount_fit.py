@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from bandit.domain import FloatArray, IntArray
 from bandit.models import BayesianLinear
 from bandit.models.linear import MAX_REWEIGHTINGS, REWEIGHTED
+from bandit.models.linear_sums import RobustRounds, take_linear_sums
 from bandit.models.tail_weights import RememberedWeights, tail_weights
+
+if TYPE_CHECKING:
+    from bandit.policies.thompson.offer_model import OfferModel
+    from bandit.policies.thompson.part_fit import PartFit
+    from bandit.policies.thompson.training_rows import ModelColumns
 
 TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
 """Context columns (n, d), offers, responses or amounts, weights, times.
@@ -53,6 +59,28 @@ def fit_amounts(
         tails = found
     for weights, (_, offer, y, _, _) in zip(tails, batches(), strict=True):
         remembered.add(offer, y, weights)
+
+
+def fit_amounts_by_sums(model: OfferModel, parts: PartFit, columns: ModelColumns) -> None:
+    """Do what `fit_amounts` does by sums over the parts of a log, for a covariance that is held whole."""
+    amounts, remembered = model.model, model.remembered
+    if not isinstance(amounts, BayesianLinear):
+        return
+    start = amounts.shape, amounts.rate
+    sums_of = parts.linear(columns, model.prior.center, model.prior.variance)
+    rounds = RobustRounds(remembered is not None)
+    found = sums_of(rounds)
+    belief = take_linear_sums(amounts, found, start)
+    if remembered is None or not found.n:
+        return
+    for _ in range(MAX_REWEIGHTINGS - 1):
+        following = rounds.after(belief)
+        found = sums_of(following)
+        if found.change < REWEIGHTED:
+            break
+        rounds, belief = following, take_linear_sums(amounts, found, start)
+    tails = parts.tails(columns, rounds)
+    remembered.add(tails.offer, tails.y, tails.weight)
 
 
 def _learn(

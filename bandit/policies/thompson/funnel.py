@@ -9,8 +9,7 @@ found out. All stages have the same prior: a later one has fewer outcomes, so th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -18,17 +17,18 @@ import numpy as np
 from scipy.special import expit
 
 from bandit.catalogue import Catalogue
-from bandit.domain import BoolArray, FloatArray, IntArray, Log, LoggedBatch, Outcomes
+from bandit.domain import BoolArray, FloatArray, IntArray, Outcomes
 from bandit.encoding.encoder import Encoder
-from bandit.errors import InputError
 from bandit.models.arrays import Float32Array
 from bandit.models.moving_draws import MovingDraws
 from bandit.models.shared_design import WeightDraws
+from bandit.policies.thompson.learned_events import batch_steps, stage_steps
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.offer_model import OfferModel
 
 if TYPE_CHECKING:
-    from bandit.policies.thompson.part_fit import LogParts, TrainingRecipe
+    from bandit.policies.thompson.part_fit import LogParts
+    from bandit.policies.thompson.training_rows import TrainingRecipe
 
 MOST_FUNNEL_OFFERS = 8_000
 """Most offers of a catalogue whose stages are learned: above, the best is searched for by scores that add up."""
@@ -59,31 +59,6 @@ def stages_learned(catalogue: Catalogue, methods: LearningMethods) -> tuple[str,
     if not (methods.funnel and objective.stages and catalogue.n_offers <= MOST_FUNNEL_OFFERS):
         return ()
     return (*objective.stages, objective.event)
-
-
-def stage_steps(stages: BoolArray, converted: BoolArray, n_stages: int) -> BoolArray:
-    """Return which of S stages and the conversion n outcomes have passed, (n, S + 1): a later one implies the earlier.
-
-    `stages` (n, S) may be empty, where none were learned.
-
-    >>> stage_steps(np.array([[False, True]]), np.array([False]), 2).tolist()
-    [[True, True, False]]
-    """
-    known = stages if len(stages) else np.zeros((len(converted), n_stages), dtype=np.bool_)
-    every = np.concatenate([known, converted[:, None]], axis=1)
-    return np.asarray(np.logical_or.accumulate(every[:, ::-1], axis=1)[:, ::-1])
-
-
-def batch_steps(batch: LoggedBatch, names: Sequence[str]) -> BoolArray:
-    """Return which stages the decisions of a batch have passed, (n, S + 1); InputError where the log has no stages."""
-    n_stages = len(names) - 1
-    if len(batch) and batch.stages.shape != (len(batch), n_stages):
-        listed = ", ".join(f'"{name}"' for name in names[:-1])
-        raise InputError(
-            f"the objective has the stages {listed}, and the log says of {batch.stages.shape[1]} stages which decisions"
-            " reached them; name a column for each stage, or leave stages out of [objective]"
-        )
-    return stage_steps(batch.stages, batch.converted, n_stages)
 
 
 def _stage_outcomes(outcomes: Outcomes, now: BoolArray, before: BoolArray, place: int) -> StageOutcomes:
@@ -174,11 +149,10 @@ class Funnel:
             stage_steps(previous.stages, previous.converted, len(self.names) - 1),
         )
 
-    def fit(self, log: Log, recipe: TrainingRecipe, passes: int, parts: LogParts | None = None) -> None:
+    def fit(self, parts: LogParts, recipe: TrainingRecipe, passes: int) -> None:
         """Learn a whole log at once, to convergence, the rows by the recipe of the first stage; at most `passes`."""
         for place, model in enumerate(self.later, start=1):
-            own = replace(recipe, place=place)
-            model.fit(partial(own.training_batches, log), passes, parts=None if parts is None else parts.of(own))
+            model.fit(parts.of(recipe.of_stage(place)), passes)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from bandit.domain import BoolArray, FloatArray, IntArray
+from bandit.domain import FloatArray, IntArray
 from bandit.models import BayesianLinear, BayesianLogistic
 from bandit.models.belief_transfer import TransferredBelief, settled
 from bandit.models.gaussian import Gaussian
 from bandit.models.joint_customers import CustomerOutcomes, JointCustomerEffects, OneCustomerOutcome
 from bandit.models.logistic import LOGISTIC_BLOCK
 from bandit.models.tail_weights import tail_weights
-from bandit.policies.thompson.amount_fit import TrainingBatch, TrainingBatches
+from bandit.policies.thompson.amount_fit import TrainingBatch
 from bandit.policies.thompson.cross_learning import CrossLearning
 from bandit.policies.thompson.offer_fit import fit_offer_model
 from bandit.policies.thompson.offer_scores import BINNED_EFFECTS_FROM, FIRST_ESTIMATE, OfferScores
@@ -303,19 +303,16 @@ class OfferModel(OfferScores):
 
     def fit(
         self,
-        batches: TrainingBatches,
+        parts: PartFit,
         passes: int,
         progress: Callable[[], None] | None = None,
         own: JointCustomerEffects | None = None,
-        places: IntArray | None = None,
-        parts: PartFit | None = None,
     ) -> None:
-        """Learn all batches at once from the prior, with the prior's variances; replaces what was learned before.
+        """Learn all rows of a log at once from the prior, with the prior's variances; replaces what was learned before.
 
-        With `own`, of which `places` (all outcomes,) are the customers', -1 without one, their effects are fitted too.
-        With `parts` the passes are sums over the parts of the log whose rows the batches are.
+        With `own` the customers' effects are fitted too.
         """
-        fit_offer_model(self, batches, passes, progress, own, places, parts)
+        fit_offer_model(self, parts, passes, progress, own)
         n = self.n_learned
         after = n + FIRST_ESTIMATE if n >= FIRST_ESTIMATE else 0
         self.next_estimate = max(FIRST_ESTIMATE, int(n * ESTIMATE_EVERY), after)
@@ -329,8 +326,3 @@ class OfferModel(OfferScores):
     def restore(self, meta: Mapping[str, object], arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Load a state; ValueError or KeyError where it does not fit these offers."""
         restore_offer_model(self, meta, arrays)
-
-
-def has_revenue(revenue: FloatArray, converted: BoolArray) -> BoolArray:
-    """Return which outcomes (n,) inform revenue given a response: those with revenue above 0, for its logarithm."""
-    return converted & (revenue > 0.0)

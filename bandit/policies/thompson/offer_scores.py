@@ -58,6 +58,13 @@ class AmountScale:
     center: float = 0.0
     scale: float = 1.0
 
+    def standardised(self, y: FloatArray) -> FloatArray:
+        """Return amounts (n,) in these units, within +-LARGEST_SCALED."""
+        if len(y) == 1:  # several times faster than an array of one
+            return np.array([min(max((y.item() - self.center) / self.scale, -LARGEST_SCALED), LARGEST_SCALED)])
+        with np.errstate(over="ignore"):  # a quotient beyond what a float holds ends at the clip
+            return np.clip((y - self.center) / self.scale, -LARGEST_SCALED, LARGEST_SCALED)
+
 
 class OfferScores:
     """The weights of one model over the shared design, and the scores of offers that they give."""
@@ -283,10 +290,4 @@ class OfferScores:
 
     def scaled(self, y: FloatArray) -> FloatArray:
         """Return responses as they are, and amounts standardised, (n,)."""
-        if self.kind == "response":
-            return y
-        center, scale = self.amount_scale.center, self.amount_scale.scale
-        if len(y) == 1:  # several times faster than an array of one
-            return np.array([min(max((y.item() - center) / scale, -LARGEST_SCALED), LARGEST_SCALED)])
-        with np.errstate(over="ignore"):  # a quotient beyond what a float holds ends at the clip
-            return np.clip((y - center) / scale, -LARGEST_SCALED, LARGEST_SCALED)
+        return y if self.kind == "response" else self.amount_scale.standardised(y)

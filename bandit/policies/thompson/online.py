@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bandit.catalogue import Catalogue
 from bandit.catalogue.file_tables import window_microseconds
 from bandit.catalogue.objective import LARGEST_AMOUNT
-from bandit.domain import FloatArray, InProcessRunner, Log, Outcomes, PartitionedLog, PartRunner, Progress
+from bandit.domain import FloatArray, Log, LoggedBatch, Outcomes, PartRunner, Progress
 from bandit.encoding.binned_effects import BinnedEffects, fit_binned_effects
 from bandit.encoding.encoder import Encoder
 from bandit.encoding.scales import UNKNOWN_SCALE, FactScale, ScaleMoments, declared_scales, fit_scales
@@ -21,10 +21,12 @@ from bandit.models.tail_weights import without_tails
 from bandit.policies.bounded_outcomes import BoundedLog, within_bounds
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.fact_scales import FactScales
+from bandit.policies.thompson.kept_rows import forget_rows
+from bandit.policies.thompson.learned_events import has_revenue
 from bandit.policies.thompson.methods import LearningMethods
-from bandit.policies.thompson.offer_model import has_revenue
 from bandit.policies.thompson.offer_scores import AmountScale
-from bandit.policies.thompson.part_fit import FIT_ROWS, AgeWeights, LogParts
+from bandit.policies.thompson.ordered_sample import ORDERED_ROWS, sampled_in_order, span_of_parts
+from bandit.policies.thompson.part_fit import LogParts
 from bandit.policies.thompson.reward_belief import FIT_PASSES, RewardBelief
 from bandit.policies.thompson.time_steps import (
     MOVE_STEP,
@@ -32,8 +34,8 @@ from bandit.policies.thompson.time_steps import (
     daily_parts,
     newest_time,
     ordered_batches,
-    time_span,
 )
+from bandit.policies.thompson.training_rows import FIT_ROWS, AgeWeights
 from bandit.policies.warmup import WARMUP_OUTCOMES, Warmup
 
 SCALES_FITTED_AT = (1, 2, 4, 8, 16, 32, 64, 128, 256, WARMUP_OUTCOMES)
@@ -240,14 +242,20 @@ class OnlineLearning:
         """Learn a whole log at once, replacing what was learned before; InputError for an empty log.
 
         Under the method `memories` the log is first learned in order of time: where it shows that the market moves, the
-        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once.
-        Of a log in parts, passes that are sums are added up over the parts, by `runner` or in this process.
+        belief about its end is the result, each block of outcomes at its exact mode. Otherwise all are learned at once,
+        by sums over the parts of the log, which `runner` or this process adds up. Of more than ORDERED_ROWS decisions a
+        sample shows whether the market moves; only where it does is the log read straight through.
         """
-        parts = None
-        if isinstance(log, PartitionedLog):
-            parts = LogParts(log.parts, InProcessRunner() if runner is None else runner)
         if not log.n:
             raise InputError("the log has no decisions; fit a policy on a log that has some")
+        parts = LogParts.of_log(log, runner)
+        try:
+            self._fit(parts, progress)
+        finally:
+            forget_rows(parts.token)
+
+    def _fit(self, parts: LogParts, progress: Progress | None) -> None:
+        log: Log = parts.log
         log = BoundedLog(log, self.catalogue.objective.largest_amount)
         first = next(iter(log.batches(SCALE_ROWS))).outcomes()
         self._starts, self._unscaled, self._sampled = None, {}, {}
@@ -257,10 +265,14 @@ class OnlineLearning:
         half_life = self._half_life
         newest = 0
         if self.methods.memories or half_life is not None:
-            oldest, newest = time_span(log)
+            oldest, newest = span_of_parts(parts)
             self._moved_until = newest
             if self.methods.memories and newest - oldest >= MOVE_STEP:
-                self._learn_in_order(log, oldest)
+                largest = self.catalogue.objective.largest_amount
+                self._learn_in_order(sampled_in_order(parts, largest), oldest)
+                if self.belief.moves and log.n > ORDERED_ROWS:
+                    self.belief = self._belief_scaled_to(first)
+                    self._learn_in_order(ordered_batches(log, FIT_ROWS), oldest)
                 progress = _after_a_pass(progress, self.belief.moves)
                 if self.belief.moves:
                     self._end_fit()
@@ -268,7 +280,7 @@ class OnlineLearning:
                 self.belief = self._belief_scaled_to(first)
             self._decayed_until = None if half_life is None else newest
 
-        self.belief.fit(log, AgeWeights(half_life, newest), progress, parts)
+        self.belief.fit(parts, AgeWeights(half_life, newest), progress)
         self._end_fit()
 
     def _end_fit(self) -> None:
@@ -276,10 +288,10 @@ class OnlineLearning:
         if self.belief.customers is not None:
             self.belief.customers.begin_at(self.version)
 
-    def _learn_in_order(self, log: Log, oldest: int) -> None:
-        """Learn a log in order of time, and with it how fast the market moves."""
+    def _learn_in_order(self, batches: Iterable[LoggedBatch], oldest: int) -> None:
+        """Learn decisions in order of time, and with them how fast the market moves."""
         self._decayed_until, self._moved_until = None, oldest
-        for batch in ordered_batches(log, FIT_ROWS):
+        for batch in batches:
             self._learn(batch.outcomes())
         self.belief.settle()
 

@@ -70,6 +70,11 @@ class OutcomeSample:
         return min(self._n, self.size)
 
     @property
+    def prefers_responses(self) -> bool:
+        """Whether outcomes with a response are preferred."""
+        return self._cases
+
+    @property
     def added(self) -> int:
         """The number of outcomes that were added, whether they are kept or not."""
         return self._number
@@ -108,6 +113,18 @@ class OutcomeSample:
         if priority <= self._threshold:
             return
         self._append(contexts, np.array([[offer, y, offset, weight, importance, priority, number]]))
+
+    def begin_with(
+        self, contexts: NDArray[np.float32], values: FloatArray, threshold: float, n: int, responses: float
+    ) -> None:
+        """Keep outcomes that were drawn elsewhere, in their order, of n that count as added.
+
+        `contexts` are (m, d) and `values` (m, 7) as a state has them, `threshold` the highest priority that was not
+        kept, `responses` the sum of all responses.
+        """
+        self._contexts, self._values, self._n = contexts, values, len(values)
+        self._threshold, self._number = threshold, n
+        self._seen, self._responses = (float(n), responses) if self._cases else (0.0, 0.0)
 
     def _append(self, contexts: FloatArray, values: FloatArray) -> None:
         end = self._n + len(values)

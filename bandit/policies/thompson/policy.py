@@ -293,13 +293,15 @@ class ThompsonSampling:
         """Learn a whole log at once, to convergence, replacing what was learned before: a warm start.
 
         The log's propensities are not used: the model is of how customers respond to the offers they were given.
-        Model and priors are those of online learning, whose updates approximate this fit. Reads the log about ten
+        Model and priors are those of online learning, whose updates approximate this fit. Reads the log some dozen
         times, in batches; `progress` is called with (passes done, most passes). InputError for an empty log.
 
-        Of a log in parts (`bandit.domain.PartitionedLog`) the Newton passes of the responses are sums over the parts,
-        added up by `runner` or in this process, where customers have no effects of their own (`personal=False`, or
-        without the method `joint`). All else is learned from the log read straight through, in its order and in this
-        process: what the method `memories` learns in order of time, the crosses' sample, amounts, customers' effects.
+        All passes are sums over the parts of the log (`bandit.domain.PartitionedLog`), added up by `runner` or in this
+        process; a log without parts is one part, and the parts change the result by rounding alone. What leaves a part
+        are sums, a sample of outcomes, and what is known of its own customers. Read straight through, in order and in
+        this process, are: the first 20,000 decisions, which give the scales; a log whose market moves, as the method
+        `memories` finds out in a sample of it; and all of the log for a policy of more than 1,200 weights, or with
+        customers' effects but without the method `joint`.
         """
         self._samples = {}
         self._learning.fit(log, progress, runner)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.random import Generator
@@ -14,7 +12,7 @@ from scipy.special import expit
 
 from bandit.catalogue import Catalogue
 from bandit.catalogue.offer_grid import MAX_DENSE_OFFERS
-from bandit.domain import BoolArray, Contexts, FloatArray, IntArray, Log, LoggedBatch, Outcomes, Progress
+from bandit.domain import BoolArray, Contexts, FloatArray, LoggedBatch, Outcomes, Progress
 from bandit.encoding.encoder import Encoder
 from bandit.models.customer_effects import CustomerEffects
 from bandit.models.customer_memory import CustomerMemory
@@ -26,16 +24,19 @@ from bandit.models.search_bounds import MAX_LOG_REVENUE
 from bandit.models.shared_design import WeightDraws
 from bandit.policies.state import parts_of
 from bandit.policies.thompson.funnel import Funnel, joint_logit, stages_learned
+from bandit.policies.thompson.learned_events import has_revenue
 from bandit.policies.thompson.methods import LearningMethods
 from bandit.policies.thompson.monotone import monotone_constraints
-from bandit.policies.thompson.offer_model import OfferModel, has_revenue
+from bandit.policies.thompson.offer_model import OfferModel
 from bandit.policies.thompson.offer_scores import AmountScale
-from bandit.policies.thompson.part_fit import FIT_ROWS, LogParts, TrainingRecipe
+from bandit.policies.thompson.part_fit import LogParts, PartFit
+from bandit.policies.thompson.training_rows import TrainingRecipe
 
-_TrainingBatch: TypeAlias = tuple[FloatArray, IntArray, FloatArray, FloatArray, FloatArray | None]
-
-FIT_PASSES = 8
+FIT_PASSES = 12
 """Most passes over a log that `fit` makes for the response."""
+
+JOINT_PASSES = 16
+"""... and where customers' effects are fitted with it, of which the first fit the population alone."""
 
 CUSTOMER_DEVIATION = 0.25
 """Prior deviation, in logits, of a customer's effect on every option column."""
@@ -362,18 +363,10 @@ class RewardBelief:
         """Whether the level or the contrasts of a model have been found to move."""
         return any(model.model.rates is not None and model.model.rates.moves for model in self.models().values())
 
-    def fit(
-        self,
-        log: Log,
-        weight: Callable[[LoggedBatch], FloatArray],
-        progress: Progress | None,
-        parts: LogParts | None = None,
-    ) -> None:
-        """Learn a whole log at once, to convergence; `weight` returns the weight of each decision.
-
-        With `parts` of the log, the Newton passes of responses without customers' effects are sums over the parts.
-        """
-        done = 0
+    def fit(self, parts: LogParts, weight: Callable[[LoggedBatch], FloatArray], progress: Progress | None) -> None:
+        """Learn a whole log at once, to convergence; `weight` returns the weight of each decision."""
+        own = self.customer_effects if isinstance(self.customer_effects, JointCustomerEffects) else None
+        passes, done = FIT_PASSES if own is None else JOINT_PASSES, 0
 
         def advance() -> None:
             nonlocal done
@@ -381,27 +374,14 @@ class RewardBelief:
             if progress is not None:
                 progress(min(done, passes), passes)
 
-        def amounts() -> Iterator[_TrainingBatch]:
-            for batch in log.batches(FIT_ROWS):
-                rows = has_revenue(batch.revenue, batch.converted)
-                if not rows.any():
-                    continue
-                matrix = self.encoder.context_matrix(batch.contexts.take(rows))
-                times = None if batch.stands_for is None else batch.stands_for[rows]
-                yield matrix, batch.offer[rows], np.log(batch.revenue[rows]), weight(batch)[rows], times
-
         recipe = self._recipe(weight)
-        own = self.customer_effects if isinstance(self.customer_effects, JointCustomerEffects) else None
-        passes = FIT_PASSES if own is None else 2 * FIT_PASSES
-        by_part = None if parts is None or own is not None or self._raw_reward else parts.of(recipe)
-        places = None if own is None else _places(own, log)
-        self.main.fit(partial(recipe.training_batches, log), FIT_PASSES, advance, own, places, by_part)
+        self.main.fit(parts.of(recipe), passes, advance, own)
         if self.funnel is not None:
-            self.funnel.fit(log, recipe, FIT_PASSES, parts)
+            self.funnel.fit(parts, recipe, FIT_PASSES)
         if self.amount is not None:
-            self.amount.fit(amounts, FIT_PASSES)
+            self.amount.fit(parts.of(replace(recipe, revenues=True)), FIT_PASSES)
         if self.customer_effects is not None and own is None:
-            self._fit_customers(self.customer_effects, log, recipe)
+            self._fit_customers(self.customer_effects, parts.of(recipe))
         if progress is not None:
             progress(passes, passes)
 
@@ -410,17 +390,15 @@ class RewardBelief:
         largest = self.catalogue.objective.largest_amount
         return TrainingRecipe(self.encoder, weight, self.stages, raw_reward=self._raw_reward, largest=largest)
 
-    def _fit_customers(self, effects: CustomerEffects, log: Log, recipe: TrainingRecipe) -> None:
-        for batch in log.batches(FIT_ROWS):
-            if len(batch.contexts.customers):
-                score = self.main.scores(self.encoder.context_matrix(batch.contexts), batch.offer)
-                columns, y = self.main.design.columns[batch.offer], recipe.responses(batch)
-                weight = recipe.weight(batch)
-                counted = weight if batch.stands_for is None else weight * batch.stands_for
-                effects.learn(batch.contexts.customers, columns, score, y, counted)
+    def _fit_customers(self, effects: CustomerEffects, parts: PartFit) -> None:
+        """Learn customers' effects that are learned one outcome after the other, in the order of the log."""
+        for rows in parts.rows():
+            if len(rows.customers):
+                score, columns = self.main.scores(rows.contexts, rows.offer), self.main.design.columns[rows.offer]
+                effects.learn(rows.customers, columns, score, rows.y, rows.counted)
         effects.estimate()
 
-    # -- state -----------------------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------------
 
     def models(self) -> dict[str, OfferModel]:
         """Return the offer models by their names in a state."""
@@ -449,14 +427,3 @@ class RewardBelief:
             model.restore(values, parts_of(name, arrays))
         if self.customer_effects is not None:
             self.customer_effects.restore(parts_of("own", arrays))
-
-
-def _places(effects: JointCustomerEffects, log: Log) -> IntArray:
-    """Return the place of the customer of each decision of a log, -1 where it names none; allocates them."""
-    found = [
-        effects.places_for(batch.contexts.customers)
-        if len(batch.contexts.customers)
-        else np.full(len(batch), -1, dtype=np.int64)
-        for batch in log.batches(FIT_ROWS)
-    ]
-    return np.concatenate(found)
