@@ -37,7 +37,10 @@ def flat(values, path=""):
 
 
 def differing(one, other, tolerance=TOLERANCE):
-    """The numbers of two evaluations that differ: relative to the number or its standard error, in z and p to 1."""
+    """The numbers of two evaluations that differ: relative to the number or its standard error, in z and p to 1.
+
+    The z of inverse propensities is a difference of sums a thousand times as large, and has three digits fewer.
+    """
     numbers, others = flat(one.to_dict()), flat(other.to_dict())
     assert numbers.keys() == others.keys()
     found = {}
@@ -45,6 +48,7 @@ def differing(one, other, tolerance=TOLERANCE):
         if isinstance(number, float) and isinstance(others[key], float):
             error = numbers.get(f"{key.rpartition('/')[0]}/standard_error") or 0.0
             size = 10.0 if key.startswith("/diagnosis") or key.endswith("p_value") else 0.0
+            size *= 1_000.0 if key.startswith("/diagnosis/propensities/counted") else 1.0
             if abs(number - others[key]) > tolerance * max(abs(number), error, size):
                 found[key] = (number, others[key])
         elif number != others[key]:

@@ -63,9 +63,9 @@ def test_an_open_log_notices_an_import_that_comes_later(tmp_path):
     bring(tmp_path, table(row(id="with")))
     with Store.open(tmp_path / "offers.db", durability="process") as store:
         log = log_of(store)
-        assert len(log.decisions(store.decisions.page("purchase", 1))[1]) == 1
+        assert sum(map(len, log.batches())) == 1
         bring(tmp_path, table(row(id="without")), using=UNKNOWN)
-        assert np.isnan(log.decisions(store.decisions.page("purchase", 1))[1].propensity).tolist() == [False, True]
+        assert [np.isnan(batch.propensity).tolist() for batch in log.batches()] == [[False, True]]
 
 
 def test_the_same_rows_again_add_nothing_and_with_propensities_they_are_others(tmp_path):
