@@ -62,10 +62,11 @@ def test_the_log_knows_whether_any_decision_it_yields_came_without(tmp_path):
 def test_an_open_log_notices_an_import_that_comes_later(tmp_path):
     bring(tmp_path, table(row(id="with")))
     with Store.open(tmp_path / "offers.db", durability="process") as store:
-        log = log_of(store)
-        assert sum(map(len, log.batches())) == 1
+        ((offers, page),) = log_of(store).pages(10)
+        assert len(offers.inside(page)[1]) == 1
         bring(tmp_path, table(row(id="without")), using=UNKNOWN)
-        assert [np.isnan(batch.propensity).tolist() for batch in log.batches()] == [[False, True]]
+        later = offers.inside(store.decisions.page("purchase", 1))[1]
+        assert np.isnan(later.propensity).tolist() == [False, True]
 
 
 def test_the_same_rows_again_add_nothing_and_with_propensities_they_are_others(tmp_path):
