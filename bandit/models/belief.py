@@ -31,7 +31,7 @@ class Belief:
     words: beliefs of other designs do not merge.
 
     >>> one = Belief.of_prior("a, b", np.zeros(2), np.ones(2)).learned(np.eye(2), np.array([1.0, 3.0]))
-    >>> one.mean.tolist()
+    >>> one.mean.round(12).tolist()
     [0.5, 1.5]
     """
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bandit
-from bandit.analysis.group_variance import _columns
+from bandit.analysis.group_variance import _sums
 from bandit.evaluate.lift_log import LiftLogOptions, lift_of
 from bandit.logfiles import export
 from bandit.store import StoreLog, Where
@@ -118,8 +118,8 @@ def test_the_variance_that_a_plan_uses_is_that_of_what_was_shown(grouped, catalo
     where = Where(settled_before=clock.now - 7 * DAY)
     sizes = {}
     for each in (catalogue, bandit.Catalogue.from_dict(SPRING)):
-        reward, _, _, group, _ = _columns(grouped.store, each, where, None)
-        sizes[each.version] = (len(reward), int((group == "rules").sum()))
+        found = _sums(StoreLog(grouped.store, each, where=where), lambda _page: None)
+        sizes[each.version] = (found.overall.n, found.by_group["rules"].n)
     assert list(sizes.values()) == [(40, 20), (60, 30)]
 
 

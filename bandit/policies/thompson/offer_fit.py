@@ -120,7 +120,11 @@ def _fit_amounts(fit: _WeightFit, amounts: BayesianLinear, columns: ModelColumns
     for turn in range(2):
         if isinstance(model.model, BayesianLinear):
             fit_amounts(
-                model.model, lambda: model.in_slices(fit.parts.batches()), model.rows, model.scaled, model.remembered
+                model.model,
+                lambda: model.in_slices(fit.parts.training_batches()),
+                model.rows,
+                model.scaled,
+                model.remembered,
             )
         if turn or fit.counts.n < FIRST_ESTIMATE:
             return
@@ -154,4 +158,4 @@ def _take_customers(fit: _WeightFit, own: JointCustomerEffects) -> None:
 def _weighted_rows(fit: _WeightFit) -> Iterable[tuple[FloatArray, FloatArray, FloatArray]]:
     if fit.progress is not None:
         fit.progress()
-    yield from fit.model.weighted_rows(fit.parts.batches())
+    yield from fit.model.weighted_rows(fit.parts.training_batches())

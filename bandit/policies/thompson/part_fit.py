@@ -122,12 +122,12 @@ class PartFit:
         found = self.log.runner.map(_counts_of_part, self.log.parts, None, self.recipe)
         return tree_sum(found) or nothing
 
-    def batches(self) -> Iterator[TrainingBatch]:
+    def training_batches(self) -> Iterator[TrainingBatch]:
         """Yield the rows of the log read straight through, in its order."""
         return ((each.contexts, each.offer, each.y, each.weight, each.times) for each in self.rows())
 
     def rows(self) -> Iterator[TrainingRows]:
-        """Return what `batches` does with the customers."""
+        """Return what `training_batches` does, with the customers."""
         return self.recipe.training_rows(BoundedLog(self.log.log, self.recipe.largest))
 
     def newton(self, columns: ModelColumns, progress: Callable[[], None] | None) -> Callable[[FloatArray], NewtonSums]:
