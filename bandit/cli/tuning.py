@@ -262,10 +262,12 @@ def _remembered(store: Store, policy_id: int | None) -> tuple[int, Policy]:
 def require_new(db: Path, into: Path) -> None:
     """Raise InputError if `into` is the log itself, exists, or cannot be created."""
     from bandit.cli.databases import require
+    from bandit.cli.datasets import is_dataset
 
-    require(db)
+    if not is_dataset(db):
+        require(db)
     if into.exists():
-        if into.samefile(db):
+        if db.exists() and into.samefile(db):
             raise InputError(
                 f"{into} is the log itself, where the policy would learn its decisions twice; name a new database with "
                 "--into, or use `offer-bandit learn` to learn the log where it is"

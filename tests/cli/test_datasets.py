@@ -57,6 +57,15 @@ def test_a_log_file_becomes_a_dataset(capsys):
     assert run(capsys, "evaluate", "of_file", *ASK).json["n"] == 300
 
 
+def test_a_policy_is_fitted_to_a_dataset_as_to_its_database(capsys):
+    fitted = [run(capsys, "fit", each, "--into", f"{each}.new.db", "--json").json for each in ("log", "offers.db")]
+    assert fitted[0]["n"] == fitted[1]["n"] == 300
+    assert fitted[0]["favourites"][0]["offer"] == fitted[1]["favourites"][0]["offer"]
+    learned = run(capsys, "learn-offline", "log", "--into", "learned.db", "--json")
+    assert (learned.code, learned.json["n"]) == (0, 300)
+    assert "is there already" in run(capsys, "fit", "log", "--into", "learned.db").sentence
+
+
 def test_a_customer_is_erased_from_the_database_and_from_its_datasets(capsys):
     shutil.copytree("log", "other")
     name = _customer()
