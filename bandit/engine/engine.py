@@ -283,12 +283,18 @@ class Engine:
             decision_id = checked_key("decision id", decision_id)
             if self.store.is_replaced and self._replaced.is_due():
                 self._serve_from_replacement(rekeyed=False)
-            try:
-                return self._decide(customer, context, decision_id, time, group)
-            except StoreError as fault:
-                if file_change(fault) is not FileChange.REKEYED or not self._serve_from_replacement(rekeyed=True):
-                    raise
+            return self._decide_once(customer, context, decision_id, time, group)
+
+    def _decide_once(
+        self, customer: str, context: Mapping[str, object], decision_id: str, time: Time, group: str | None
+    ) -> Decision:
+        """Decide under the caller's id, anew where the customer key turns out to have been rotated."""
+        try:
             return self._decide(customer, context, decision_id, time, group)
+        except StoreError as fault:
+            if file_change(fault) is not FileChange.REKEYED or not self._serve_from_replacement(rekeyed=True):
+                raise
+        return self._decide(customer, context, decision_id, time, group)
 
     def _decide(
         self, customer: str, context: Mapping[str, object], decision_id: str | None, time: Time, group: str | None

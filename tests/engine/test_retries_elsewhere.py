@@ -16,6 +16,7 @@ from bandit.domain import MICROSECONDS
 from bandit.errors import StoreError
 from bandit.governance.key_rotation import rotate_key
 from bandit.store.connection import Connection
+from bandit.store.holdings import HOLDINGS, leaves_nothing_held
 from bandit.store.spool.elsewhere import OtherSpools
 from bandit.store.spool.file import REFUSED, Spool, spools
 from bandit.store.spool.turns import Turn
@@ -221,13 +222,42 @@ def test_a_turn_that_somebody_keeps_is_not_waited_for_long(pair, path, locked):
     keeper.release()
 
 
-def test_a_turn_ends_with_its_owner_and_cannot_be_had_in_a_folder_that_is_not_there(path):
-    first = Turn(path.parent)
+def test_an_exception_ends_a_turn_which_cannot_be_had_in_a_folder_that_is_not_there(path):
+    first, second = Turn(path.parent), Turn(path.parent)
+
+    @leaves_nothing_held
+    def interrupted():
+        assert first.take(alone=True)
+        assert not second.take(alone=False)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert second.take(alone=False)
+    second.release()
+    third = Turn(path.parent / "nowhere")
+    assert not third.take(alone=True)
+    third.release()
+    assert HOLDINGS.taken == []
+
+
+def test_a_turn_that_is_released_is_not_kept_by_a_process_that_was_forked_in_it(path):
+    """A forked child has the descriptor, too, so that closing it in the parent alone lets go of nothing."""
+    first, second = Turn(path.parent), Turn(path.parent)
     assert first.take(alone=True)
-    assert not Turn(path.parent).take(alone=False)
-    del first
-    assert Turn(path.parent).take(alone=False)
-    assert not Turn(path.parent / "nowhere").take(alone=True)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    first.release()
+    taken = second.take(alone=True)
+    os.close(writing)
+    os.close(reading)
+    os.waitpid(child, 0)
+    second.release()
+    assert taken
 
 
 def test_a_line_that_an_exception_leaves_behind_is_found_by_the_retry(pair, path, locked, monkeypatch):

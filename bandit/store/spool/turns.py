@@ -9,10 +9,13 @@ first has written. Where the folder cannot be locked, or somebody keeps the lock
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from bandit.store.holdings import HOLDINGS, forget
 
 if sys.platform != "win32":
     import fcntl
@@ -27,7 +30,7 @@ _PAUSE = 0.0005
 
 
 class Turn:
-    """A turn in one folder, from `take` to `release`; it ends with the object, and with the process."""
+    """A turn in one folder, from `take` to `release`; an exception that leaves a `HoldingScope` ends it, too."""
 
     __slots__ = ("_fd", "_folder")
 
@@ -40,6 +43,7 @@ class Turn:
         self.release()  # it is taken again where a transaction is done again
         if sys.platform == "win32":
             return False
+        HOLDINGS.taken.append(self)
         try:
             self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -59,10 +63,14 @@ class Turn:
 
     def release(self) -> None:
         """Let the next one have its turn; does nothing without one."""
-        fd, self._fd = self._fd, None
+        fd = self._fd
         if fd is not None:
+            if sys.platform != "win32":
+                with contextlib.suppress(OSError):
+                    # First, and also where a forked child has the descriptor, too: cut short after it, nothing is held.
+                    fcntl.flock(fd, fcntl.LOCK_UN)
+            self._fd = None
             os.close(fd)
+        forget(self)
 
-    def __del__(self) -> None:
-        """Let go where the exception of a signal's handler has kept the caller from it."""
-        self.release()
+    give_up = release
