@@ -27,7 +27,7 @@ _VARYING = re.compile(r"\d[\d,.]*|decider\S+|\"[^\"]*\"|/\S+")
 def kind_of(sentence: str) -> str:
     """Return a sentence without its numbers, names and paths, so that equal ones can be counted.
 
-    >>> kind_of('policy 3 of "anna" in /tmp/x')
+    >>> kind_of('policy 3 of "anna" in /data/x.db')
     'policy * of * in *'
     """
     return _VARYING.sub("*", sentence)[:240]
